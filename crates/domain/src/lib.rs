@@ -1,0 +1,26 @@
+//! The rules of the product, without I/O and without async: what an event and a webhook are, which webhook gets which
+//! event, what an attempt's answer means, when it is repeated, how it is signed, and where it may go.
+
+mod attempt;
+mod clock;
+mod event_type;
+mod ids;
+mod instance;
+mod matching;
+mod retry;
+mod role;
+mod signing;
+pub mod target;
+mod webhook;
+
+pub use attempt::{ErrorClass, Verdict, classify_status};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use event_type::{EventGroup, EventType, UnknownEventType};
+pub use ids::{IdSource, SystemIds, delivery_id, entry_id};
+pub use instance::{InstanceId, InvalidInstance};
+pub use matching::{MatchIndex, Subscription};
+pub use retry::{InvalidSchedule, RetrySchedule};
+pub use role::{Identity, Role};
+pub use signing::{InvalidSecret, Secret};
+pub use target::{AddressPolicy, InvalidTarget};
+pub use webhook::{FieldError, Scope, UnknownKind, WebhookDraft, WebhookKind, WebhookSpec};

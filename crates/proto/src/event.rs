@@ -1,0 +1,239 @@
+//! What is in an event message: its type, its JSON form in both directions.
+
+use domain::EventType;
+use serde_json::value::RawValue;
+
+use crate::v1::{self, event::Data};
+
+/// The members of the envelope, for reading one.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Envelope<'a> {
+    id: Option<String>,
+    event: Option<String>,
+    created_at: Option<String>,
+    #[serde(rename = "is_test")]
+    is_test: bool,
+    instance: Option<String>,
+    project: Option<v1::Project>,
+    user: Option<v1::User>,
+    #[serde(borrow)]
+    data: Option<Members<'a>>,
+    #[serde(borrow)]
+    changes: Option<Members<'a>>,
+}
+
+/// The members of a JSON object in their order, values as they were written. A name that comes twice is an error.
+#[derive(Debug, Default)]
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> serde::de::Visitor<'de> for Visitor<'a> {
+            type Value = Members<'a>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
+                let mut members: Vec<(String, &'a RawValue)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(serde::de::Error::custom(format!("`{name}` comes twice")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// Calls a macro with every event type, the variant of its data and the names of the data's own members.
+macro_rules! for_each_data {
+    ($do:ident) => {
+        $do! {
+            RunCreated ["run"], RunStarted ["run"], RunCompleted ["run", "result"], RunDeleted ["run"],
+            CaseCreated ["case"], CaseUpdated ["case"], CaseAutomationLinksChanged ["case", "links"],
+            CaseStateChanged ["case", "state"], CaseDeleted ["case"],
+            AutomationRunCreated ["automation_run"], AutomationRunCompleted ["automation_run", "result"],
+            AutomationRunDeleted ["automation_run"], JobQueued ["job"], JobCompleted ["job", "result"],
+            MilestoneCreated ["milestone"], MilestoneUpdated ["milestone"], MilestoneDueDateChanged ["milestone"],
+            MilestoneCompleted ["milestone"], SessionCreated ["session"], SessionClosed ["session"],
+            ResultChanged ["result", "run", "case"], ResultIssueLinked ["result", "run", "case", "issue"],
+            UserMentioned ["mentioned_user", "comment", "entity"]
+        }
+    };
+}
+
+macro_rules! data_functions {
+    ($($variant:ident [$($member:literal),+]),+) => {
+        impl Data {
+            /// The type of event that this is the data of.
+            #[must_use]
+            pub const fn event_type(&self) -> EventType {
+                match self { $(Self::$variant(_) => EventType::$variant,)+ }
+            }
+
+            /// The JSON object `data`, without `extra_json`.
+            ///
+            /// # Errors
+            /// A time or enum value that has no JSON form.
+            pub fn to_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                match self { $(Self::$variant(data) => serde_json::to_writer(out, data),)+ }
+            }
+        }
+
+        /// The names of the members that the schema gives to the data of this type of event; others are extra.
+        #[must_use]
+        pub const fn data_members(kind: EventType) -> &'static [&'static str] {
+            match kind { $(EventType::$variant => &[$($member),+],)+ }
+        }
+
+        fn data_from_json(kind: EventType, text: &str) -> Result<Data, serde_json::Error> {
+            Ok(match kind { $(EventType::$variant => Data::$variant(serde_json::from_str(text)?),)+ })
+        }
+    };
+}
+
+for_each_data!(data_functions);
+
+/// A mistake in an event's JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if .field.is_empty() { String::new() } else { format!("{field}: ") })]
+pub struct EventJsonError {
+    /// The field at fault, as a path; empty: the whole text.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+fn fault(field: &str, message: impl std::fmt::Display) -> EventJsonError {
+    EventJsonError { field: field.to_owned(), message: message.to_string() }
+}
+
+/// Reads an event from the shape of the generic payload.
+///
+/// # Errors
+/// Text that is not JSON, a member that the envelope or an entity does not have, or a value of the wrong type.
+pub fn from_json(text: &str) -> Result<v1::Event, EventJsonError> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| fault("", error))?;
+    if envelope.is_test {
+        return Err(fault("is_test", "only the service itself makes test events; leave it out"));
+    }
+    let name = envelope.event.ok_or_else(|| fault("event", "is required"))?;
+    let kind: EventType = name.parse().map_err(|error| fault("event", error))?;
+    let created_at = envelope
+        .created_at
+        .map(|text| {
+            crate::json::timestamp::parse(&text)
+                .ok_or_else(|| fault("created_at", format!("`{text}` is not a time in RFC 3339")))
+        })
+        .transpose()?;
+    let (data, extra_json) = read_data(kind, envelope.data.ok_or_else(|| fault("data", "is required"))?)?;
+    Ok(v1::Event {
+        id: envelope.id.unwrap_or_default(),
+        created_at,
+        instance: envelope.instance.unwrap_or_default(),
+        project: envelope.project,
+        user: envelope.user,
+        changes: envelope.changes.map(read_changes).transpose()?.unwrap_or_default(),
+        extra_json,
+        data: Some(data),
+    })
+}
+
+fn read_data(kind: EventType, members: Members<'_>) -> Result<(Data, String), EventJsonError> {
+    let (known, extra): (Vec<_>, Vec<_>) =
+        members.0.into_iter().partition(|(name, _)| data_members(kind).contains(&name.as_str()));
+    // Each member by itself, so that a mistake names it.
+    for member in &known {
+        let alone = object(std::slice::from_ref(member));
+        data_from_json(kind, &alone).map_err(|error| fault(&format!("data.{}", member.0), error))?;
+    }
+    let data = data_from_json(kind, &object(&known)).map_err(|error| fault("data", error))?;
+    Ok((data, if extra.is_empty() { String::new() } else { object(&extra) }))
+}
+
+fn object(members: &[(String, &RawValue)]) -> String {
+    let mut text = String::from("{");
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+        text.push(':');
+        text.push_str(value.get());
+    }
+    text.push('}');
+    text
+}
+
+fn read_changes(members: Members<'_>) -> Result<Vec<v1::Change>, EventJsonError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct FromTo<'a> {
+        #[serde(borrow, default)]
+        from: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        to: Option<&'a RawValue>,
+    }
+    let text = |value: Option<&RawValue>| value.map(|raw| raw.get().to_owned()).unwrap_or_default();
+    let change = |(field, raw): (String, &RawValue)| {
+        let values: FromTo<'_> =
+            serde_json::from_str(raw.get()).map_err(|error| fault(&format!("changes.{field}"), error))?;
+        Ok(v1::Change { from_json: text(values.from), to_json: text(values.to), field })
+    };
+    members.0.into_iter().map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETED: &str = r#"{"event":"run.completed","created_at":"2026-11-23T08:15:00.5Z","project":{"id":1,"name":"Shop"},
+        "data":{"run":{"id":7,"name":"Smoke","success_count":3,"closed_at":"2026-11-23T09:15:00+01:00"},"result":"failed","cf":1.10},
+        "changes":{"due_date":{"from":"2026-01-01","to":null}}}"#;
+
+    #[test]
+    fn an_envelope_becomes_an_event() {
+        let event = from_json(COMPLETED).unwrap();
+        assert_eq!(event.extra_json, r#"{"cf":1.10}"#);
+        assert_eq!(event.changes[0].from_json, "\"2026-01-01\"");
+        let Some(Data::RunCompleted(data)) = event.data else { panic!("{event:?}") };
+        assert_eq!(data.result, v1::RunResult::Failed as i32);
+        let run = data.run.unwrap();
+        assert_eq!((run.id, run.success_count), (7, Some(3)));
+        assert_eq!(run.closed_at.unwrap().seconds, event.created_at.unwrap().seconds);
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        for (text, field) in [
+            (r"{", ""),
+            (r#"{"event":"run.exploded"}"#, "event"),
+            (r#"{"event":"run.created","colour":1}"#, ""),
+            (r#"{"event":"run.created"}"#, "data"),
+            (r#"{"event":"run.created","data":{"run":{"id":1,"nmae":"x"}}}"#, "data.run"),
+            (r#"{"event":"run.completed","data":{"run":{"id":1},"result":"exploded"}}"#, "data.result"),
+            (r#"{"event":"run.created","data":{"run":{"id":1}},"changes":{"a":{"from":1,"too":2}}}"#, "changes.a"),
+            (r#"{"event":"run.created","data":{"x":1,"x":2}}"#, ""),
+        ] {
+            assert_eq!(from_json(text).unwrap_err().field, field, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_member_of_the_schema_is_known() {
+        for kind in EventType::ALL {
+            for name in data_members(*kind) {
+                let text = format!(r#"{{"{name}":null}}"#);
+                let wrong = data_from_json(*kind, &text).err().map(|error| error.to_string()).unwrap_or_default();
+                assert!(!wrong.contains("unknown field"), "{kind}.{name}: {wrong}");
+            }
+        }
+    }
+}
