@@ -1,1 +1,23 @@
-//! runtime
+//! What every program of the product needs around its services: configuration, telemetry, health, callers'
+//! authentication, channels between services, tasks and shutdown.
+
+mod auth;
+pub mod config;
+mod credential;
+mod dns;
+mod follow;
+mod grpc;
+mod health;
+mod program;
+mod tasks;
+mod telemetry;
+
+pub use auth::{Authenticator, RemoteAuthenticator, caller};
+pub use credential::{CredentialError, ServiceCredential};
+pub use dns::{Resolver, SystemResolver};
+pub use follow::ChangesFollower;
+pub use grpc::{ConnectError, connect};
+pub use health::{Check, Health};
+pub use program::{Listeners, Program, ProgramError};
+pub use tasks::Tasks;
+pub use telemetry::{LogFormat, init_logs, metrics};

@@ -1,0 +1,150 @@
+//! Who is calling: bearer tokens, checked with the subscription service and remembered for a moment.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use domain::{Identity, Role};
+use proto::{
+    channel::GrpcChannel,
+    error::{ApiError, ErrorCode},
+    internal::v1::{AuthenticateRequest, AuthenticateResponse, configuration_client::ConfigurationClient},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tonic::{Code, Status, metadata::MetadataMap};
+
+/// Tells who a token stands for.
+#[async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// Who it is.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED for a token that is not valid (any more), UNAVAILABLE if that cannot be found out now.
+    async fn authenticate(&self, token: &str) -> Result<Identity, Status>;
+}
+
+/// Who sent a request.
+///
+/// # Errors
+/// UNAUTHENTICATED without a valid token, UNAVAILABLE if it cannot be checked now.
+pub async fn caller(authenticator: &dyn Authenticator, metadata: &MetadataMap) -> Result<Identity, Status> {
+    let Some(token) = bearer(metadata) else {
+        return Err(unauthenticated("a token is required: send `authorization: Bearer <token>`"));
+    };
+    authenticator.authenticate(token).await
+}
+
+pub(crate) fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+fn unauthenticated(message: &str) -> Status {
+    ApiError::new(ErrorCode::Unauthenticated, message).into()
+}
+
+/// How long an answer is taken for true. A revoked token works at most this long at another service.
+const FRESH: Duration = Duration::from_millis(500);
+/// How long an old answer serves while the subscription service cannot be reached: publishers go on through a restart.
+const STALE: Duration = Duration::from_secs(300);
+/// Tokens remembered at most; beyond it all are forgotten, which costs a question each.
+const CAPACITY: usize = 10_000;
+
+/// Asks the subscription service.
+pub struct RemoteAuthenticator {
+    client: ConfigurationClient<GrpcChannel>,
+    known: Mutex<HashMap<[u8; 32], (Instant, Identity)>>,
+}
+
+impl std::fmt::Debug for RemoteAuthenticator {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("RemoteAuthenticator")
+    }
+}
+
+impl RemoteAuthenticator {
+    /// Asks through `channel`, which carries the services' credential.
+    #[must_use]
+    pub fn new(channel: GrpcChannel) -> Self {
+        Self { client: ConfigurationClient::new(channel), known: Mutex::default() }
+    }
+
+    fn recall(&self, key: &[u8; 32], within: Duration) -> Option<Identity> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).filter(|(asked, _)| asked.elapsed() < within).map(|(_, identity)| identity.clone())
+    }
+
+    fn remember(&self, key: [u8; 32], asked: Instant, identity: Option<&Identity>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match identity {
+            None => drop(known.remove(&key)),
+            Some(identity) => {
+                if known.len() >= CAPACITY {
+                    known.clear();
+                }
+                known.insert(key, (asked, identity.clone()));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Authenticator for RemoteAuthenticator {
+    async fn authenticate(&self, token: &str) -> Result<Identity, Status> {
+        let key = Sha256::digest(token.as_bytes()).into();
+        if let Some(identity) = self.recall(&key, FRESH) {
+            return Ok(identity);
+        }
+        let asked = Instant::now();
+        match self.client.clone().authenticate(AuthenticateRequest { token: token.to_owned() }).await {
+            Ok(answer) => {
+                let identity = identity(answer.into_inner())?;
+                self.remember(key, asked, Some(&identity));
+                Ok(identity)
+            }
+            Err(status) if status.code() == Code::Unauthenticated => {
+                self.remember(key, asked, None);
+                Err(status)
+            }
+            Err(status) => self.recall(&key, STALE).ok_or_else(|| {
+                tracing::warn!(error = %status, "cannot check a token with the subscription service");
+                ApiError::new(ErrorCode::Unavailable, "the token cannot be checked now; try again").into()
+            }),
+        }
+    }
+}
+
+fn identity(answer: AuthenticateResponse) -> Result<Identity, Status> {
+    let role = Role::from_name(&answer.role, answer.projects);
+    let instance = match answer.instance.as_str() {
+        "" => Ok(None),
+        name => name.parse().map(Some),
+    };
+    match (role, instance) {
+        (Some(role), Ok(instance)) => Ok(Identity { role, instance, name: answer.name }),
+        _ => Err(Status::internal("the subscription service answered a role or instance that is not known here")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bearer_tokens_count() {
+        let read = |value: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("authorization", value.parse().unwrap());
+            bearer(&metadata).map(str::to_owned)
+        };
+        assert_eq!(read("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(read("bearer  abc").as_deref(), Some("abc"));
+        assert_eq!(read("Basic abc"), None);
+        assert_eq!(read("Bearer "), None);
+        assert_eq!(bearer(&MetadataMap::new()), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! Reading the sources: defaults, then the file, then the environment. A key that nobody knows is an error.
+
+use std::path::Path;
+
+use config::{Config as Layers, File, FileFormat, Map, Value, ValueKind};
+
+use super::Config;
+
+/// Environment variables of this prefix are configuration: `TESTMO_WEBHOOKS__SECTION__KEY`.
+pub const ENV_PREFIX: &str = "TESTMO_WEBHOOKS__";
+
+/// Configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read, or is not TOML.
+    #[error("cannot read configuration file {path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key that is not in the schema.
+    #[error("unknown configuration key `{key}` in {origin}; {hint}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// File or environment variable.
+        origin: String,
+        /// The keys that could be meant.
+        hint: String,
+    },
+    /// A value of the wrong form.
+    #[error("configuration: {0}")]
+    Value(String),
+    /// A key without which the program cannot run.
+    #[error("configuration key `{key}` is required here; set it in the file or as {}", variable(.key))]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+}
+
+fn variable(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
+
+impl Config {
+    /// Reads `file`, if one is named, and the environment.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::from_sources(file, std::env::vars())
+    }
+
+    /// Reads `file`, if one is named, and these environment variables.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn from_sources(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let schema = Schema::new()?;
+        let mut layers = Layers::builder();
+        if let Some(path) = file {
+            layers = layers.add_source(schema.read_file(path)?);
+        }
+        for (name, text) in environment {
+            let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
+            let key = rest.to_lowercase().replace("__", ".");
+            let value = schema.parse(&key, &name, &text)?;
+            layers = layers.set_override(key, value).map_err(|error| ConfigError::Value(error.to_string()))?;
+        }
+        let merged = layers.build().map_err(|error| ConfigError::Value(error.to_string()))?;
+        merged.try_deserialize().map_err(|error| ConfigError::Value(error.to_string()))
+    }
+}
+
+/// The known keys, each with its default value, whose type tells how text is read.
+struct Schema(Vec<(String, serde_json::Value)>);
+
+impl Schema {
+    fn new() -> Result<Self, ConfigError> {
+        let defaults =
+            serde_json::to_value(Config::default()).map_err(|error| ConfigError::Value(error.to_string()))?;
+        let mut keys = Vec::new();
+        for (section, values) in defaults.as_object().into_iter().flatten() {
+            for (key, value) in values.as_object().into_iter().flatten() {
+                keys.push((format!("{section}.{key}"), value.clone()));
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    fn default_of(&self, key: &str, origin: &str) -> Result<&serde_json::Value, ConfigError> {
+        let found = self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value);
+        found.ok_or_else(|| ConfigError::UnknownKey {
+            key: key.to_owned(),
+            origin: origin.to_owned(),
+            hint: self.hint(key),
+        })
+    }
+
+    fn hint(&self, key: &str) -> String {
+        let section = key.split('.').next().unwrap_or_default();
+        let keys = |wanted: &dyn Fn(&str) -> bool| {
+            let names: Vec<&str> =
+                self.0.iter().map(|(known, _)| known.as_str()).filter(|known| wanted(known)).collect();
+            names.join(", ")
+        };
+        let near = keys(&|known| known.split('.').next() == Some(section));
+        let known = if near.is_empty() { keys(&|_| true) } else { near };
+        format!("known keys are {known}")
+    }
+
+    /// Strings are taken as they are, everything else is a TOML literal.
+    fn parse(&self, key: &str, origin: &str, text: &str) -> Result<Value, ConfigError> {
+        let default = self.default_of(key, origin)?;
+        if default.is_string() || default.is_null() {
+            return Ok(Value::new(None, ValueKind::String(text.to_owned())));
+        }
+        let wrong = || ConfigError::Value(format!("{origin}: `{text}` is not a TOML literal such as {default}"));
+        let source = File::from_str(&format!("value = {text}"), FileFormat::Toml);
+        let parsed = Layers::builder().add_source(source).build().map_err(|_| wrong())?;
+        parsed.get::<Value>("value").map_err(|_| wrong())
+    }
+
+    fn read_file(&self, path: &Path) -> Result<File<config::FileSourceString, FileFormat>, ConfigError> {
+        let shown = path.display().to_string();
+        let wrong = |reason: String| ConfigError::File { path: shown.clone(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let source = File::from_str(&text, FileFormat::Toml);
+        let tree = Layers::builder().add_source(source.clone()).build().map_err(|error| wrong(error.to_string()))?;
+        let root: Map<String, Value> = tree.try_deserialize().map_err(|error| wrong(error.to_string()))?;
+        for (section, value) in root {
+            let Ok(values) = value.into_table() else {
+                return self.default_of(&section, &shown).map(|_| source);
+            };
+            for key in values.keys() {
+                self.default_of(&format!("{section}.{key}"), &shown)?;
+            }
+        }
+        Ok(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Period;
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("webhooks.toml");
+        std::fs::write(&path, file).unwrap();
+        let variables = environment.iter().map(|(name, text)| (format!("{ENV_PREFIX}{name}"), (*text).to_owned()));
+        Config::from_sources(Some(&path), variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
+        let config = load(
+            "[delivery]\ntimeout = \"3s\"\nretry_schedule = [\"0s\", \"1s\"]\n[data]\ndir = \"/var/lib/x\"",
+            &[
+                ("DELIVERY__TIMEOUT", "4s"),
+                ("DELIVERY__ALLOW_NETWORKS", r#"["127.0.0.0/8", "::1"]"#),
+                ("DELIVERY__MAX_IN_FLIGHT", "9"),
+                ("SERVICES__ALLOW_PLAINTEXT", "true"),
+                ("DATABASE__URL", "postgres://u:007@h/d"),
+                ("HTTP__LISTEN", "0.0.0.0:80"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.delivery.timeout, Period::from_secs(4));
+        assert_eq!(config.delivery.allow_networks.len(), 2);
+        assert_eq!(config.delivery.max_in_flight, 9);
+        assert_eq!(config.delivery.retry_schedule.0.waits().len(), 2);
+        assert!(config.services.allow_plaintext);
+        assert_eq!(config.database.url.unwrap().reveal(), "postgres://u:007@h/d");
+        assert_eq!(config.http.listen.port(), 80);
+        assert_eq!(config.data.dir, Path::new("/var/lib/x"));
+        assert_eq!(config.admin.listen.port(), 9090);
+    }
+
+    #[test]
+    fn mistakes_name_the_key_and_the_source() {
+        for (file, environment, expected) in [
+            ("[delivery]\ntimeuot = \"3s\"", &[][..], "unknown configuration key `delivery.timeuot` in"),
+            ("delivery = 1", &[], "unknown configuration key `delivery`"),
+            ("[nonsense]\nx = 1", &[], "unknown configuration key `nonsense.x`"),
+            ("", &[("DELIVERY__TIMEUOT", "3s")], "TESTMO_WEBHOOKS__DELIVERY__TIMEUOT"),
+            ("", &[("DELIVERY__TIMEOUT", "3")], "such as 500ms, 10s"),
+            ("", &[("DELIVERY__RETRY_SCHEDULE", "0s,1s")], "TOML literal"),
+            ("", &[("DELIVERY__ALLOW_NETWORKS", "[\"10.0.0.0/99\"]")], "is not a network"),
+            ("[http]\nlisten = \"nowhere\"", &[], "http.listen"),
+            ("[http", &[], "cannot read configuration file"),
+        ] {
+            let error = load(file, environment).unwrap_err();
+            assert!(error.contains(expected), "{file} {environment:?}: {error}");
+        }
+        let missing = Config::require("database.url", None::<&String>).unwrap_err().to_string();
+        assert!(missing.contains("TESTMO_WEBHOOKS__DATABASE__URL"), "{missing}");
+    }
+}

@@ -1,0 +1,204 @@
+//! Configuration: one schema for all programs, from a TOML file and the environment, strictly.
+//!
+//! [`Config`] holds a struct per concern; `load.rs` reads and merges the sources; `kinds.rs` has the types of values.
+
+mod kinds;
+mod load;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use kinds::{Period, Schedule, SecretUrl};
+pub use load::{ConfigError, ENV_PREFIX};
+
+use crate::LogFormat;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// REST API and console.
+    pub http: Http,
+    /// gRPC.
+    pub grpc: Grpc,
+    /// Health and metrics.
+    pub admin: Admin,
+    /// What is kept on this machine.
+    pub data: Data,
+    /// PostgreSQL.
+    pub database: Database,
+    /// RabbitMQ.
+    pub broker: Broker,
+    /// Deliveries.
+    pub delivery: Delivery,
+    /// Encryption at rest.
+    pub secrets: Secrets,
+    /// API tokens.
+    pub auth: Auth,
+    /// The services among themselves.
+    pub services: Services,
+    /// Logs.
+    pub log: Log,
+}
+
+/// REST API and console.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// gRPC.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grpc {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// Health and metrics.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// What is kept on this machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// Folder of the embedded store and queue, and of the files that the first start of `standalone` writes.
+    pub dir: PathBuf,
+}
+
+/// PostgreSQL.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host:port/database`. Without it `standalone` keeps SQLite files in `data.dir`.
+    pub url: Option<SecretUrl>,
+}
+
+/// RabbitMQ.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Broker {
+    /// `amqp://user:password@host:port/vhost`. Without it `standalone` queues in `data.dir`.
+    pub url: Option<SecretUrl>,
+}
+
+/// Deliveries.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Networks beside the public Internet that may be posted to, such as `10.1.0.0/16` or `127.0.0.1`.
+    pub allow_networks: Vec<kinds::Network>,
+    /// File of further root certificates (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// How long a whole attempt may take.
+    pub timeout: Period,
+    /// How long connecting may take.
+    pub connect_timeout: Period,
+    /// Waits between attempts; there is one attempt more.
+    pub retry_schedule: Schedule,
+    /// Attempts under way at once in one dispatcher.
+    pub max_in_flight: u16,
+}
+
+/// Encryption at rest.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// File with 32 random bytes in base64. `standalone` makes one in `data.dir` where none is named.
+    pub key_file: Option<PathBuf>,
+}
+
+/// API tokens.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// File whose text is the first administrator token. `standalone` makes one in `data.dir` where none is named.
+    pub bootstrap_token_file: Option<PathBuf>,
+}
+
+/// The services among themselves.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Services {
+    /// gRPC address of the subscription service, such as `http://127.0.0.1:50051`.
+    pub subscription: Option<String>,
+    /// gRPC address of the history service.
+    pub history: Option<String>,
+    /// File whose text proves one service to another.
+    pub token_file: Option<PathBuf>,
+    /// Whether `http://` addresses of other hosts are permitted.
+    pub allow_plaintext: bool,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `human` or `json`.
+    pub format: LogFormat,
+    /// What is logged, such as `info` or `info,dispatcher=debug`.
+    pub filter: String,
+}
+
+macro_rules! default_listen {
+    ($($section:ident: $port:literal),+) => { $(
+        impl Default for $section {
+            fn default() -> Self {
+                Self { listen: SocketAddr::from(([127, 0, 0, 1], $port)) }
+            }
+        }
+    )+ };
+}
+
+default_listen!(Http: 8080, Grpc: 50051, Admin: 9090);
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("./data") }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            allow_networks: Vec::new(),
+            ca_file: None,
+            timeout: Period::from_secs(10),
+            connect_timeout: Period::from_secs(5),
+            retry_schedule: Schedule::default(),
+            max_in_flight: 512,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, filter: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// A value that the program cannot do without.
+    ///
+    /// # Errors
+    /// Names the key, if it is not set.
+    pub fn require<'a, T>(key: &'static str, value: Option<&'a T>) -> Result<&'a T, ConfigError> {
+        value.ok_or(ConfigError::Missing { key })
+    }
+}
+
+impl Delivery {
+    /// Which addresses may be connected to.
+    #[must_use]
+    pub fn address_policy(&self) -> domain::AddressPolicy {
+        domain::AddressPolicy::new(self.allow_networks.iter().map(|network| network.0).collect())
+    }
+}

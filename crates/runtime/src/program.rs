@@ -1,0 +1,192 @@
+//! A program: listeners, services behind them, and an orderly end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{Health, Tasks, config::Config};
+
+/// Why a program ended otherwise than asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A server failed while running.
+    #[error("{name} server failed: {reason}")]
+    Server {
+        /// Which one.
+        name: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// A task panicked.
+    #[error("a task panicked; see the log")]
+    Panicked,
+    /// What was in flight did not end in time.
+    #[error("what was in flight did not end within {} s; it will be done again after the next start", .0.as_secs())]
+    Impatient(Duration),
+}
+
+/// Open listeners. Bound before anything else, so that a taken port is found out first.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For REST and console; only where there is a gateway.
+    pub http: Option<TcpListener>,
+    /// For gRPC.
+    pub grpc: Option<TcpListener>,
+    /// For health and metrics.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what the program serves.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on.
+    pub async fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
+        Ok(Self {
+            http: if http { Some(listen("http.listen", config.http.listen).await?) } else { None },
+            grpc: if grpc { Some(listen("grpc.listen", config.grpc.listen).await?) } else { None },
+            admin: listen("admin.listen", config.admin.listen).await?,
+        })
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ProgramError> {
+    TcpListener::bind(address).await.map_err(|source| ProgramError::Listen { key, address, source })
+}
+
+/// The services of a process, ready to be served.
+#[derive(Debug)]
+pub struct Program {
+    /// gRPC services.
+    pub grpc: Routes,
+    /// REST and console.
+    pub http: Option<Router>,
+    /// What must hold to be ready.
+    pub health: Health,
+    /// Everything that runs in the background.
+    pub tasks: Tasks,
+    /// How long what is in flight may take to end.
+    pub patience: Duration,
+}
+
+impl Program {
+    /// Serves until `stop` returns, then ends in order: no new requests, then tasks, each as long as `patience` permits.
+    ///
+    /// # Errors
+    /// A server or task that failed, or did not end in time.
+    pub async fn run(self, listeners: Listeners, stop: impl Future<Output = ()>) -> Result<(), ProgramError> {
+        let closing = CancellationToken::new();
+        let mut servers = tokio::task::JoinSet::new();
+        if let (Some(router), Some(listener)) = (self.http, listeners.http) {
+            servers.spawn(serve_http("http", listener, router, closing.clone()));
+        }
+        if let Some(listener) = listeners.grpc {
+            servers.spawn(serve_grpc(listener, self.grpc, self.health.clone(), closing.clone()));
+        }
+        // Health stays to be asked until the end.
+        let admin = CancellationToken::new();
+        servers.spawn(serve_http("admin", listeners.admin, self.health.router(), admin.clone()));
+        let ended = tokio::select! {
+            () = stop => None,
+            () = self.tasks.failed() => Some(Err(ProgramError::Panicked)),
+            Some(result) = servers.join_next() => Some(flatten(result)),
+        };
+        tracing::info!("shutting down");
+        closing.cancel();
+        let orderly = self.tasks.shut_down(self.patience).await;
+        admin.cancel();
+        let servers_ended =
+            tokio::time::timeout(Duration::from_secs(5), async { while servers.join_next().await.is_some() {} });
+        if servers_ended.await.is_err() {
+            tracing::warn!("some connections did not end in time; they are dropped");
+        }
+        match ended {
+            Some(result) => result,
+            None if orderly => Ok(()),
+            None => Err(ProgramError::Impatient(self.patience)),
+        }
+    }
+}
+
+fn flatten(result: Result<Result<(), ProgramError>, tokio::task::JoinError>) -> Result<(), ProgramError> {
+    result.unwrap_or(Err(ProgramError::Panicked))
+}
+
+async fn serve_http(
+    name: &'static str,
+    listener: TcpListener,
+    router: Router,
+    closing: CancellationToken,
+) -> Result<(), ProgramError> {
+    let server = axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned());
+    server.await.map_err(|error| ProgramError::Server { name, reason: error.to_string() })
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    routes: Routes,
+    health: Health,
+    closing: CancellationToken,
+) -> Result<(), ProgramError> {
+    let failed = |error: String| ProgramError::Server { name: "grpc", reason: error };
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .build_v1()
+        .map_err(|error| failed(error.to_string()))?;
+    let watch = report_health(reporter, health, closing.clone());
+    let server = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .add_routes(routes)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), closing.cancelled_owned());
+    let (served, ()) = tokio::join!(server, watch);
+    served.map_err(|error| failed(error.to_string()))
+}
+
+/// Keeps the gRPC health service saying what `/readyz` says.
+async fn report_health(reporter: tonic_health::server::HealthReporter, health: Health, closing: CancellationToken) {
+    loop {
+        let ready = health.ask().await.iter().all(|(_, answer)| answer.is_ok());
+        let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        reporter.set_service_status("", status).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            () = closing.cancelled() => return,
+        }
+    }
+}
+
+impl Program {
+    /// Returns when the process is asked to end: Ctrl-C or SIGTERM.
+    pub async fn signal() {
+        let terminate = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => drop(signal.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminate => {}
+        }
+    }
+}
