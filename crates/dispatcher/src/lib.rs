@@ -1,1 +1,162 @@
-//! dispatcher
+//! Sends deliveries: takes accepted events, finds the webhooks that get them, posts the signed bodies, and has history
+//! record what came of it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `events.rs` | the hot path: a batch of events is matched, opened with history, and its first attempts start |
+//! | `tasks.rs` | single deliveries that come from a message of their own: retries and what history releases |
+//! | `delivery.rs` | one delivery: looks at its webhook as it is now, makes the attempt, decides what follows |
+//! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
+//! | `client.rs` | HTTP clients that connect only where the address policy permits |
+//! | `webhooks.rs` | webhooks as the subscription service has them |
+//! | `opening.rs` | opening events with history, and going on without it |
+//! | `recorder.rs` | records on their way to history, in batches |
+//! | `guard.rs` | when a message may be acknowledged |
+
+mod client;
+mod delivery;
+mod events;
+mod guard;
+mod metrics;
+mod opening;
+mod post;
+mod recorder;
+mod tasks;
+mod webhooks;
+
+use std::{sync::Arc, time::Duration};
+
+use broker::{Broker, Lane};
+use domain::{AddressPolicy, Clock, RetrySchedule};
+use proto::{channel::GrpcChannel, internal::v1::recording_client::RecordingClient};
+use runtime::{Resolver, Tasks};
+use tokio::sync::Semaphore;
+
+pub use client::ClientError;
+use client::Clients;
+use delivery::Delivering;
+use metrics::Metrics;
+use opening::Opening;
+use post::Poster;
+pub use recorder::{RecordSink, broker_sink, direct_sink};
+use webhooks::Webhooks;
+
+/// How deliveries are made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where they may go.
+    pub policy: AddressPolicy,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub extra_roots: Option<Vec<u8>>,
+    /// How long a whole attempt may take.
+    pub timeout: Duration,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// When failed attempts are repeated.
+    pub schedule: RetrySchedule,
+    /// Attempts under way at once; retries have half as many beside.
+    pub max_in_flight: u16,
+}
+
+/// A file of certificates that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path} (delivery.ca_file): {source}")]
+pub struct UnreadableRoots {
+    path: String,
+    source: std::io::Error,
+}
+
+impl Settings {
+    /// As they are configured.
+    ///
+    /// # Errors
+    /// `delivery.ca_file` cannot be read.
+    pub fn from_config(delivery: &runtime::config::Delivery) -> Result<Self, UnreadableRoots> {
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path).map_err(|source| UnreadableRoots { path: path.display().to_string(), source })
+        };
+        Ok(Self {
+            policy: delivery.address_policy(),
+            extra_roots: delivery.ca_file.as_ref().map(read).transpose()?,
+            timeout: delivery.timeout.0,
+            connect_timeout: delivery.connect_timeout.0,
+            schedule: delivery.retry_schedule.0.clone(),
+            max_in_flight: delivery.max_in_flight,
+        })
+    }
+}
+
+/// What the service is made of.
+pub struct Parts {
+    /// Where work comes from and retries wait.
+    pub broker: Arc<dyn Broker>,
+    /// Where records go.
+    pub records: Arc<dyn RecordSink>,
+    /// The history service; carries the services' credential.
+    pub history: GrpcChannel,
+    /// The subscription service; carries the services' credential.
+    pub configuration: GrpcChannel,
+    /// Looks up the hosts of receivers.
+    pub resolver: Arc<dyn Resolver>,
+    /// When things happen.
+    pub clock: Arc<dyn Clock>,
+    /// How deliveries are made.
+    pub settings: Settings,
+}
+
+/// Starts the service. It consumes nothing before it knows the webhooks.
+///
+/// # Errors
+/// Certificates that cannot be read.
+pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
+    let settings = &parts.settings;
+    let clients = Clients::new(settings, Arc::clone(&parts.resolver))?;
+    let webhooks = Arc::new(Webhooks::new(parts.configuration));
+    let history =
+        RecordingClient::new(parts.history).max_decoding_message_size(64 << 20).max_encoding_message_size(64 << 20);
+    let delivering = Arc::new(Delivering {
+        webhooks: Arc::clone(&webhooks),
+        poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
+        recorder: recorder::start(parts.records, usize::from(settings.max_in_flight) * 2, tasks),
+        broker: Arc::clone(&parts.broker),
+        schedule: settings.schedule.clone(),
+        clock: Arc::clone(&parts.clock),
+        metrics: Metrics::new(&webhooks),
+        shutdown: tasks.shutdown_token().clone(),
+    });
+    let cap = usize::from(settings.max_in_flight.max(2));
+    let first = Arc::new(Semaphore::new(cap));
+    let repeats = Arc::new(Semaphore::new(cap / 2));
+    let opening = Opening::new(history.clone());
+    tasks.spawn("follow webhooks", webhooks::follow(Arc::clone(&webhooks), tasks.shutdown_token().clone()));
+    // The prefetch exceeds what is in flight, so that the next batch is here when room is.
+    let prefetch = settings.max_in_flight.saturating_mul(2).max(64);
+    tasks.spawn(
+        "dispatch events",
+        events::run(Arc::clone(&delivering), opening, Arc::clone(&first), tasks.clone(), prefetch),
+    );
+    for (lane, room) in [(Lane::DeliverFast, first), (Lane::DeliverSlow, repeats)] {
+        let lane = tasks::LaneOf { lane, room, prefetch, history: history.clone() };
+        tasks.spawn("dispatch deliveries", tasks::run(Arc::clone(&delivering), lane, tasks.clone()));
+    }
+    Ok(Dispatcher { webhooks })
+}
+
+/// The running service.
+pub struct Dispatcher {
+    webhooks: Arc<Webhooks>,
+}
+
+impl Dispatcher {
+    /// `Ok` when the webhooks are known, for the readiness check.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check(&self) -> Result<(), String> {
+        if self.webhooks.loaded() {
+            Ok(())
+        } else {
+            Err("the subscription service has not told the webhooks yet".into())
+        }
+    }
+}

@@ -1,1 +1,62 @@
-fn main() {}
+//! The program `testmo-dispatcher`: the service with RabbitMQ behind it.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use broker::{
+    Broker,
+    rabbitmq::{RabbitMq, RabbitMqConfig},
+};
+use dispatcher::{Parts, Settings, broker_sink};
+use domain::{SystemClock, SystemIds};
+use runtime::{Context, Failure, Health, Program, Serves, SystemResolver, config::Config};
+
+fn main() -> ExitCode {
+    runtime::service("testmo-dispatcher", Serves { http: false, grpc: false }, assemble)
+}
+
+async fn assemble(context: Context) -> Result<Program, Failure> {
+    let config = &context.config;
+    let settings = Settings::from_config(&config.delivery)?;
+    let url = Config::require("broker.url", config.broker.url.as_ref())?;
+    let broker = RabbitMq::connect(RabbitMqConfig {
+        connection_name: "testmo-dispatcher".to_owned(),
+        ..RabbitMqConfig::new(url.reveal(), settings.schedule.waits().to_vec())
+    })
+    .await?;
+    let port = Arc::clone(&broker) as Arc<dyn Broker>;
+    let patience = settings.timeout + Duration::from_secs(5);
+    let parts = Parts {
+        broker: Arc::clone(&port),
+        records: broker_sink(port, Arc::new(SystemIds)),
+        history: context.history()?,
+        configuration: context.subscription()?,
+        resolver: Arc::new(SystemResolver),
+        clock: Arc::new(SystemClock),
+        settings,
+    };
+    let dispatcher = Arc::new(dispatcher::start(parts, &context.tasks)?);
+    let mut health = Health::default();
+    let checked = Arc::clone(&broker);
+    health.add(
+        "broker",
+        Arc::new(move || {
+            let broker = Arc::clone(&checked);
+            Box::pin(async move { broker.check().await })
+        }),
+    );
+    health.add(
+        "webhooks",
+        Arc::new(move || {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::pin(async move { dispatcher.check() })
+        }),
+    );
+    Ok(Program {
+        grpc: tonic::service::Routes::default(),
+        http: None,
+        health,
+        tasks: context.tasks,
+        patience,
+        at_end: vec![Box::pin(async move { broker.close().await })],
+    })
+}

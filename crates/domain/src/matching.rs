@@ -18,11 +18,14 @@ pub trait Subscription {
     fn active(&self) -> bool;
 }
 
+/// Where webhooks of an instance are found: by event type and project, `None` standing for all projects.
+type Places<W> = HashMap<(EventType, Option<i64>), Vec<Arc<W>>>;
+
 /// Webhooks by instance, event type and project.
 #[derive(Debug)]
 pub struct MatchIndex<W> {
     webhooks: HashMap<i64, Arc<W>>,
-    instances: HashMap<InstanceId, HashMap<(EventType, Option<i64>), Vec<Arc<W>>>>,
+    instances: HashMap<InstanceId, Places<W>>,
 }
 
 impl<W> Default for MatchIndex<W> {
@@ -89,7 +92,7 @@ impl<W: Subscription> MatchIndex<W> {
     }
 }
 
-/// The places where a webhook is found; `None` stands for all projects.
+/// The places where a webhook is found.
 fn keys<W: Subscription>(webhook: &W) -> impl Iterator<Item = (EventType, Option<i64>)> {
     let projects: Vec<Option<i64>> = match webhook.scope() {
         Scope::All => vec![None],

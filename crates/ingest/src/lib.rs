@@ -1,1 +1,43 @@
-//! ingest
+//! Takes events from Testmo core over gRPC, checks them, and answers when they are on durable storage.
+//!
+//! `accept.rs` completes an event and says what is wrong with it, `entities.rs` has the rules of what it is about,
+//! `service.rs` is the gRPC face.
+
+mod accept;
+mod entities;
+mod service;
+
+use std::sync::Arc;
+
+use broker::Broker;
+use domain::{Clock, IdSource};
+use proto::v1::events_server::EventsServer;
+use runtime::Authenticator;
+use tonic::service::Routes;
+
+/// An event is at most this large, encoded.
+pub const MAX_EVENT_BYTES: usize = 256 << 10;
+/// A batch is at most this large, encoded.
+pub const MAX_BATCH_BYTES: usize = 4 << 20;
+/// A batch has at most this many events.
+pub const MAX_BATCH_EVENTS: usize = 1_000;
+
+/// What the service is made of.
+pub struct Parts {
+    /// Where accepted events go.
+    pub broker: Arc<dyn Broker>,
+    /// Who may publish.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// When events are accepted.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of events that come without, and of publishes.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The service's gRPC routes. It has no tasks of its own.
+#[must_use]
+pub fn start(parts: Parts) -> Routes {
+    // A little over the batch: what is too large by a field or two gets our own words, not tonic's.
+    let server = EventsServer::new(service::Ingest::new(parts)).max_decoding_message_size(MAX_BATCH_BYTES + (64 << 10));
+    Routes::new(server)
+}

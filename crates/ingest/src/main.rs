@@ -1,1 +1,48 @@
-fn main() {}
+//! The program `testmo-ingest`: the service with RabbitMQ behind it.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use broker::{
+    Broker,
+    rabbitmq::{RabbitMq, RabbitMqConfig},
+};
+use domain::{SystemClock, SystemIds};
+use runtime::{Context, Failure, Health, Program, RemoteAuthenticator, Serves, config::Config};
+
+fn main() -> ExitCode {
+    runtime::service("testmo-ingest", Serves { http: false, grpc: true }, assemble)
+}
+
+async fn assemble(context: Context) -> Result<Program, Failure> {
+    let config = &context.config;
+    let url = Config::require("broker.url", config.broker.url.as_ref())?;
+    let delays = config.delivery.retry_schedule.0.waits().to_vec();
+    let broker = RabbitMq::connect(RabbitMqConfig {
+        connection_name: "testmo-ingest".to_owned(),
+        ..RabbitMqConfig::new(url.reveal(), delays)
+    })
+    .await?;
+    let parts = ingest::Parts {
+        broker: Arc::clone(&broker) as Arc<dyn Broker>,
+        authenticator: Arc::new(RemoteAuthenticator::new(context.subscription()?)),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
+    let mut health = Health::default();
+    let checked = Arc::clone(&broker);
+    health.add(
+        "broker",
+        Arc::new(move || {
+            let broker = Arc::clone(&checked);
+            Box::pin(async move { broker.check().await })
+        }),
+    );
+    Ok(Program {
+        grpc: ingest::start(parts),
+        http: None,
+        health,
+        tasks: context.tasks,
+        patience: Duration::from_secs(10),
+        at_end: vec![Box::pin(async move { broker.close().await })],
+    })
+}

@@ -13,7 +13,6 @@ pub mod timestamp {
     ///
     /// # Errors
     /// A time outside the years 0 to 9999.
-    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub fn serialize<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         value
             .as_ref()
@@ -61,7 +60,6 @@ macro_rules! enum_by_name {
             ///
             /// # Errors
             /// A value that has none.
-            #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
             pub fn serialize<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
                 match name(*value) {
                     Some(name) => serializer.serialize_str(name),

@@ -9,6 +9,7 @@ mod follow;
 mod grpc;
 mod health;
 mod program;
+mod service;
 mod tasks;
 mod telemetry;
 
@@ -19,5 +20,6 @@ pub use follow::ChangesFollower;
 pub use grpc::{ConnectError, connect};
 pub use health::{Check, Health};
 pub use program::{Listeners, Program, ProgramError};
+pub use service::{Context, Failure, Serves, service};
 pub use tasks::Tasks;
 pub use telemetry::{LogFormat, init_logs, metrics};

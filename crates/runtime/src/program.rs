@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +70,6 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, P
 }
 
 /// The services of a process, ready to be served.
-#[derive(Debug)]
 pub struct Program {
     /// gRPC services.
     pub grpc: Routes,
@@ -81,6 +81,8 @@ pub struct Program {
     pub tasks: Tasks,
     /// How long what is in flight may take to end.
     pub patience: Duration,
+    /// What is closed when all tasks have ended: brokers, stores.
+    pub at_end: Vec<BoxFuture<'static, ()>>,
 }
 
 impl Program {
@@ -108,6 +110,9 @@ impl Program {
         tracing::info!("shutting down");
         closing.cancel();
         let orderly = self.tasks.shut_down(self.patience).await;
+        for close in self.at_end {
+            close.await;
+        }
         admin.cancel();
         let servers_ended =
             tokio::time::timeout(Duration::from_secs(5), async { while servers.join_next().await.is_some() {} });

@@ -90,6 +90,23 @@ fn is_host_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
+/// A URL as history, logs and traces may show it: without query values, and without the path where that is the secret.
+#[must_use]
+pub fn mask(url: &Url, kind: WebhookKind) -> String {
+    let mut shown = url.clone();
+    if kind != WebhookKind::Generic {
+        shown.set_path("");
+        shown.set_query(None);
+        return format!("{shown}…");
+    }
+    if url.query().is_some() {
+        let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}=…")).collect();
+        shown.set_query(None);
+        return format!("{shown}?{}", names.join("&"));
+    }
+    shown.into()
+}
+
 /// Names that are internal wherever they are looked up, with the reason (RFC 6761, RFC 6762, RFC 8375, ICANN 2024).
 const INTERNAL_SUFFIXES: [&str; 4] = ["localhost", "local", "internal", "home.arpa"];
 
@@ -136,7 +153,12 @@ impl AddressPolicy {
         Ok(addresses)
     }
 
-    fn check_name(&self, name: &str) -> Result<Vec<IpAddr>, InvalidTarget> {
+    /// What can be said of a host name without looking it up: the addresses of `localhost`, or nothing for a name that
+    /// is to be looked up and [`AddressPolicy::check`]ed.
+    ///
+    /// # Errors
+    /// A name that is internal by definition.
+    pub fn check_name(&self, name: &str) -> Result<Vec<IpAddr>, InvalidTarget> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let internal = INTERNAL_SUFFIXES
             .into_iter()
@@ -177,6 +199,17 @@ mod tests {
         assert!(parse("https://example.com/", WebhookKind::Slack, false).is_ok());
         let long = format!("https://example.com/{}", "x".repeat(2_048));
         assert_eq!(parse(&long, WebhookKind::Generic, false), Err(InvalidTarget::TooLong));
+    }
+
+    #[test]
+    fn secret_parts_are_masked() {
+        let mask = |text: &str, kind| mask(&Url::parse(text).unwrap(), kind);
+        assert_eq!(
+            mask("https://a.example/hook?token=x&b", WebhookKind::Generic),
+            "https://a.example/hook?token=…&b=…"
+        );
+        assert_eq!(mask("https://hooks.slack.com/services/T/B/X", WebhookKind::Slack), "https://hooks.slack.com/…");
+        assert_eq!(mask("http://a.example:81/", WebhookKind::Generic), "http://a.example:81/");
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! HTTP clients that connect only where the address policy permits.
+//!
+//! A name is looked up once per connection, every address it gives is checked, and one of exactly these is dialled, so
+//! that a name that changes its mind between check and connection gains nothing. A literal address never reaches the
+//! resolver: `post.rs` checks it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use domain::{AddressPolicy, InvalidTarget};
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+use runtime::Resolver;
+
+use crate::Settings;
+
+/// Clients that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Certificates that cannot be read.
+    #[error("delivery.ca_file: not certificates in PEM: {0}")]
+    Certificates(reqwest::Error),
+    /// The TLS library cannot be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Setup(reqwest::Error),
+}
+
+/// Shorter than the usual keep-alive of receivers (Node.js: 5 s): a connection that the other side is about to close
+/// would cost an attempt.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// One client for each TLS mode.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    verifying: Client,
+    insecure: Client,
+}
+
+impl Clients {
+    pub(crate) fn new(settings: &Settings, resolver: Arc<dyn Resolver>) -> Result<Self, ClientError> {
+        // Set by another part of the process before: that is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let guarded = Arc::new(Guarded { resolver, policy: settings.policy.clone() });
+        let roots = match &settings.extra_roots {
+            Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientError::Certificates)?,
+            None => Vec::new(),
+        };
+        let client = |insecure: bool| {
+            let roots = roots.clone();
+            builder(settings.connect_timeout, Arc::clone(&guarded))
+                .tls_danger_accept_invalid_certs(insecure)
+                .tls_danger_accept_invalid_hostnames(insecure)
+                .tls_certs_merge(roots)
+                .build()
+                .map_err(ClientError::Setup)
+        };
+        Ok(Self { verifying: client(false)?, insecure: client(true)? })
+    }
+
+    pub(crate) const fn get(&self, insecure: bool) -> &Client {
+        if insecure { &self.insecure } else { &self.verifying }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that holds the address policy")]
+fn builder(connect_timeout: Duration, guarded: Arc<Guarded>) -> reqwest::ClientBuilder {
+    Client::builder()
+        .dns_resolver(guarded)
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .tcp_nodelay(true)
+}
+
+/// A resolver that gives only addresses that may be connected to.
+struct Guarded {
+    resolver: Arc<dyn Resolver>,
+    policy: AddressPolicy,
+}
+
+/// A name that could not be looked up; told apart from other failures to connect.
+#[derive(Debug, thiserror::Error)]
+#[error("host name does not resolve: {0}")]
+pub(crate) struct LookupFailed(std::io::Error);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, policy) = (Arc::clone(&self.resolver), self.policy.clone());
+        Box::pin(async move {
+            let known = policy.check_name(name.as_str())?;
+            let addresses =
+                if known.is_empty() { resolver.resolve(name.as_str()).await.map_err(LookupFailed)? } else { known };
+            // One bad address refuses the name: which one is dialled is chance.
+            addresses.iter().try_for_each(|address| policy.check(*address)).map_err(Box::<InvalidTarget>::new)?;
+            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}

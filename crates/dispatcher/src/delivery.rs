@@ -1,0 +1,209 @@
+//! One delivery: its webhook as it is now, the attempt, and what follows.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use broker::{Broker, Lane, Outgoing, PublishError};
+use bytes::Bytes;
+use domain::{Clock, ErrorClass, RetrySchedule, Timestamp, Verdict};
+use prost::Message as _;
+use proto::{
+    convert,
+    internal::v1::{
+        Attempt, AttemptRecord, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, RecordedHeader,
+        attempt_record::What,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    guard::Promise,
+    metrics::Metrics,
+    post::{Letter, Posted, Poster},
+    recorder::Recorder,
+    webhooks::{Webhook, Webhooks},
+};
+
+/// An attempt to be made.
+pub(crate) struct Job {
+    pub(crate) delivery: DeliveryRef,
+    pub(crate) delivery_id: Uuid,
+    pub(crate) number: i32,
+    pub(crate) generation: i32,
+    pub(crate) body: Bytes,
+    /// Whether history may not have the body, so that the record must carry it.
+    pub(crate) unopened: bool,
+    /// When the event was accepted, for the first attempt's latency.
+    pub(crate) accepted_at: Option<Timestamp>,
+}
+
+/// What making deliveries needs.
+pub(crate) struct Delivering {
+    pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) poster: Poster,
+    pub(crate) recorder: Recorder,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) schedule: RetrySchedule,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Delivering {
+    /// Does what is to be done with a delivery now, and keeps the promise when that is durable.
+    pub(crate) async fn deliver(&self, job: Job, promise: Promise) {
+        let durable = match self.webhooks.get(job.delivery.webhook_id) {
+            None => self.cancel(job).await,
+            Some(webhook) if !webhook.active => self.hold(job).await,
+            Some(webhook) => self.attempt(job, &webhook).await,
+        };
+        if durable {
+            promise.keep();
+        }
+    }
+
+    /// Its webhook was deleted.
+    async fn cancel(&self, job: Job) -> bool {
+        let cancel = Cancel {
+            at: self.clock.now().as_micros(),
+            error_class: ErrorClass::Cancelled.name().to_owned(),
+            error: "webhook deleted".to_owned(),
+        };
+        self.recorder.record(record(job, What::Cancel(cancel))).await
+    }
+
+    /// Its webhook is paused: it waits in history.
+    async fn hold(&self, job: Job) -> bool {
+        let hold = Hold {
+            due_at: self.clock.now().as_micros(),
+            reason: HoldReason::Inactive.into(),
+            config_version: self.webhooks.version(),
+        };
+        self.recorder.record(record(job, What::Hold(hold))).await
+    }
+
+    async fn attempt(&self, job: Job, webhook: &Webhook) -> bool {
+        let letter = Letter {
+            webhook,
+            event_type: &job.delivery.event_type,
+            delivery_id: job.delivery_id,
+            number: job.number,
+            body: job.body.clone(),
+        };
+        let posted = self.poster.post(&letter).await;
+        self.metrics.attempted(&posted, &job);
+        let verdict = posted.error.as_ref().map_or(Verdict::Delivered, |(class, _)| class.verdict());
+        let wait = match verdict {
+            Verdict::Retry if !job.delivery.is_test => {
+                u32::try_from(job.number).ok().and_then(|number| self.schedule.wait_after(number))
+            }
+            _ => None,
+        };
+        let mut next_due_at = 0;
+        if let Some(wait) = wait {
+            next_due_at = self.clock.now().plus(wait).as_micros();
+            // First the retry, then the record that says that there is one: a crash between repeats, but loses nothing.
+            if !self.queue_next(&job, wait).await {
+                return false;
+            }
+        }
+        let attempt = attempt(posted, webhook, next_due_at);
+        self.recorder.record(record(job, What::Attempt(attempt))).await
+    }
+
+    /// Queues the next attempt; `false`: the program ends before it was taken.
+    async fn queue_next(&self, job: &Job, wait: Duration) -> bool {
+        let task = DeliveryTask {
+            delivery: Some(job.delivery.clone()),
+            number: job.number + 1,
+            generation: job.generation,
+            body: job.body.clone(),
+        };
+        let message = Outgoing {
+            lane: Lane::DeliverSlow,
+            delay: wait,
+            body: task.encode_to_vec().into(),
+            message_id: domain::entry_id(job.delivery_id, u32::try_from(task.number).unwrap_or_default()),
+            traceparent: None,
+        };
+        let mut failures: u32 = 0;
+        loop {
+            match self.broker.publish(vec![message.clone()]).await.pop() {
+                Some(Ok(())) => return true,
+                Some(Err(error @ PublishError::Refused { .. })) => {
+                    tracing::error!(delivery_id = %job.delivery_id, %error, "retry cannot be queued");
+                    return false;
+                }
+                Some(Err(error)) if failures.is_power_of_two() => {
+                    tracing::warn!(delivery_id = %job.delivery_id, %error, failures, "retry not queued yet; trying on");
+                }
+                _ => {}
+            }
+            if self.shutdown.is_cancelled() && failures >= 3 {
+                return false;
+            }
+            failures += 1;
+            tokio::time::sleep(Duration::from_millis(50 << failures.min(5))).await;
+        }
+    }
+}
+
+fn record(job: Job, what: What) -> AttemptRecord {
+    let body = if job.unopened { job.body } else { Bytes::new() };
+    AttemptRecord { delivery: Some(job.delivery), number: job.number, body, what: Some(what) }
+}
+
+fn attempt(posted: Posted, webhook: &Webhook, next_due_at: i64) -> Attempt {
+    let (error_class, error) = match posted.error {
+        Some((class, text)) => (class.name().to_owned(), text),
+        None => (String::new(), String::new()),
+    };
+    let recorded = |headers: Vec<(String, String)>| {
+        headers.into_iter().map(|(name, value)| RecordedHeader { name, value }).collect()
+    };
+    let (response_code, response_headers, response_body, response_truncated) = match posted.answer {
+        Some(answer) => (i32::from(answer.status), answer.headers, answer.body, answer.truncated),
+        None => (0, Vec::new(), Vec::new(), false),
+    };
+    Attempt {
+        started_at: posted.started_at.as_micros(),
+        duration_us: i64::try_from(posted.duration.as_micros()).unwrap_or(i64::MAX),
+        delivered: error_class.is_empty(),
+        response_code,
+        error_class,
+        error,
+        url: webhook.masked_url.clone(),
+        remote_address: posted.remote_address.as_ref().map(SocketAddr::to_string).unwrap_or_default(),
+        request_headers: recorded(posted.request_headers),
+        response_headers: recorded(response_headers),
+        response_body: response_body.into(),
+        response_truncated,
+        next_due_at,
+    }
+}
+
+/// The delivery of an event to a webhook, as messages and records name it.
+pub(crate) fn reference(event: &EventRef, webhook: &Webhook) -> (Uuid, DeliveryRef) {
+    let delivery_id = domain::delivery_id(event.id, webhook.id);
+    let delivery = DeliveryRef {
+        delivery_id: convert::uuid_bytes(delivery_id),
+        instance: event.instance.to_string(),
+        webhook_id: webhook.id,
+        event_id: convert::uuid_bytes(event.id),
+        event_type: event.kind.name().to_owned(),
+        project_id: event.project,
+        matched_at: event.matched_at.as_micros(),
+        format: webhook.kind.name().to_owned(),
+        is_test: false,
+    };
+    (delivery_id, delivery)
+}
+
+/// What deliveries need to know of their event.
+pub(crate) struct EventRef {
+    pub(crate) id: Uuid,
+    pub(crate) instance: domain::InstanceId,
+    pub(crate) kind: domain::EventType,
+    pub(crate) project: i64,
+    pub(crate) matched_at: Timestamp,
+}

@@ -1,0 +1,216 @@
+//! The hot path: a batch of events is matched against webhooks that are not older than the batch, opened with history in
+//! one call, and its first attempts start straight from the event's message.
+
+use std::{collections::HashMap, sync::Arc};
+
+use broker::{Consumer, Incoming, Lane};
+use bytes::Bytes;
+use domain::{Timestamp, WebhookKind};
+use prost::Message as _;
+use proto::{
+    convert,
+    internal::v1::{AcceptedEvent, Body, OpenDelivery, OpenEvent, OpenOutcome},
+    v1,
+};
+use runtime::Tasks;
+use tokio::sync::Semaphore;
+
+use crate::{
+    delivery::{Delivering, EventRef, Job, reference},
+    guard,
+    opening::{Opened, Opening},
+    webhooks::{Webhook, Webhooks},
+};
+
+/// Events in a batch at most.
+const BATCH: usize = 256;
+
+/// An event with the webhooks that get it and their bodies.
+struct Matched {
+    message: Incoming,
+    event: EventRef,
+    accepted_at: Timestamp,
+    publish_id: Bytes,
+    claim: bool,
+    source: v1::Event,
+    webhooks: Vec<Arc<Webhook>>,
+    bodies: HashMap<WebhookKind, Bytes>,
+}
+
+/// Works until shutdown; what is in flight then goes on by itself.
+pub(crate) async fn run(
+    delivering: Arc<Delivering>,
+    mut opening: Opening,
+    room: Arc<Semaphore>,
+    tasks: Tasks,
+    prefetch: u16,
+) {
+    let shutdown = tasks.shutdown_token().clone();
+    let Some(mut consumer) = consume(&delivering, Lane::Events, prefetch).await else { return };
+    loop {
+        let batch = tokio::select! {
+            batch = consumer.recv_batch(BATCH) => batch,
+            () = shutdown.cancelled() => return,
+        };
+        if batch.is_empty() {
+            return;
+        }
+        // It starts after the batch has come: what was saved before one of these was accepted is in it.
+        delivering.webhooks.sync_or_go_on().await;
+        let mut matched: Vec<Matched> = batch.into_iter().filter_map(|message| read(&delivering, message)).collect();
+        // What needs no claim and reaches nobody leaves no trace.
+        matched.retain(|event| event.claim || !event.webhooks.is_empty() || event.message.redelivered);
+        let opened = opening.open(matched.iter().map(open_event).collect()).await;
+        for (event, opened) in matched.into_iter().zip(opened) {
+            if !dispatch(&delivering, event, opened, &room, &tasks).await {
+                return;
+            }
+        }
+    }
+}
+
+/// A consumer, once the webhooks are known; `None`: the program ends before.
+pub(crate) async fn consume(delivering: &Delivering, lane: Lane, prefetch: u16) -> Option<Consumer> {
+    while !delivering.webhooks.loaded() {
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+            () = delivering.shutdown.cancelled() => return None,
+        }
+    }
+    delivering.broker.consume(lane, prefetch).await.ok()
+}
+
+/// Decodes, matches and renders. An event that cannot be read is parked.
+fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
+    match try_read(delivering, &message) {
+        Ok((event, accepted, source)) => {
+            let webhooks = delivering.webhooks.matches(&event.instance, event.kind, event.project);
+            let mut matched = Matched {
+                message,
+                event,
+                accepted_at: Timestamp::from_micros(accepted.accepted_at),
+                publish_id: accepted.publish_id,
+                claim: accepted.claim,
+                source,
+                webhooks,
+                bodies: HashMap::new(),
+            };
+            let kinds: Vec<WebhookKind> = matched.webhooks.iter().map(|webhook| webhook.kind).collect();
+            match kinds.into_iter().try_for_each(|kind| matched.body(kind).map(drop)) {
+                Ok(()) => Some(matched),
+                Err(reason) => park(matched.message, &reason),
+            }
+        }
+        Err(reason) => park(message, &reason),
+    }
+}
+
+fn park<T>(message: Incoming, reason: &str) -> Option<T> {
+    tracing::error!(reason, "event cannot be read; it is parked");
+    message.park(reason);
+    None
+}
+
+fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, AcceptedEvent, v1::Event), String> {
+    let mut accepted =
+        AcceptedEvent::decode(message.body.clone()).map_err(|error| format!("not an accepted event: {error}"))?;
+    let event = accepted.event.take().ok_or("no event in it")?;
+    let data = event.data.as_ref().ok_or("no data in the event")?;
+    let reference = EventRef {
+        id: event.id.parse().map_err(|_| "the event's id is no UUID")?,
+        instance: event.instance.parse().map_err(|_| "the event's instance is no name")?,
+        kind: data.event_type(),
+        project: event.project.as_ref().ok_or("no project in the event")?.id,
+        matched_at: delivering.clock.now(),
+    };
+    Ok((reference, accepted, event))
+}
+
+impl Matched {
+    /// The body for webhooks of a kind, rendered once.
+    fn body(&mut self, kind: WebhookKind) -> Result<Bytes, String> {
+        if let Some(body) = self.bodies.get(&kind) {
+            return Ok(body.clone());
+        }
+        let body: Bytes = match kind {
+            WebhookKind::Generic => {
+                payload::render_generic(&self.source, false).map_err(|error| error.to_string())?.into()
+            }
+            kind => return Err(format!("there is no format for webhooks of type {kind}")),
+        };
+        self.bodies.insert(kind, body.clone());
+        Ok(body)
+    }
+
+    /// The webhooks that an attempt is to be made for.
+    fn wanted(&self, opened: &Opened, known: &Webhooks) -> Vec<Arc<Webhook>> {
+        match opened.outcome {
+            OpenOutcome::Duplicate => Vec::new(),
+            // What was matched then counts, not what would match now. One that was deleted since is ended by history.
+            OpenOutcome::Redelivered => opened.unsent.iter().filter_map(|id| known.get(*id)).collect(),
+            OpenOutcome::New | OpenOutcome::Unspecified => self.webhooks.clone(),
+        }
+    }
+}
+
+fn open_event(matched: &Matched) -> OpenEvent {
+    let body =
+        |(kind, content): (&WebhookKind, &Bytes)| Body { format: kind.name().to_owned(), content: content.clone() };
+    let delivery =
+        |webhook: &Arc<Webhook>| OpenDelivery { webhook_id: webhook.id, format: webhook.kind.name().to_owned() };
+    OpenEvent {
+        instance: matched.event.instance.to_string(),
+        event_id: convert::uuid_bytes(matched.event.id),
+        publish_id: matched.publish_id.clone(),
+        claim: matched.claim,
+        redelivered: matched.message.redelivered,
+        event_type: matched.event.kind.name().to_owned(),
+        project_id: matched.event.project,
+        matched_at: matched.event.matched_at.as_micros(),
+        bodies: matched.bodies.iter().map(body).collect(),
+        deliveries: matched.webhooks.iter().map(delivery).collect(),
+    }
+}
+
+/// Starts the first attempts of an event; its message is acknowledged when all of them are durable. `false`: the program
+/// ends before all could start, and the message will come again.
+async fn dispatch(
+    delivering: &Arc<Delivering>,
+    mut matched: Matched,
+    opened: Opened,
+    room: &Arc<Semaphore>,
+    tasks: &Tasks,
+) -> bool {
+    let mut jobs = Vec::new();
+    for webhook in matched.wanted(&opened, &delivering.webhooks) {
+        let (delivery_id, delivery) = reference(&matched.event, &webhook);
+        match matched.body(webhook.kind) {
+            Ok(body) => jobs.push(Job {
+                delivery,
+                delivery_id,
+                number: 1,
+                generation: 0,
+                body,
+                unopened: opened.unrecorded,
+                accepted_at: Some(matched.accepted_at),
+            }),
+            Err(reason) => {
+                park::<()>(matched.message, &reason);
+                return true;
+            }
+        }
+    }
+    let promises = guard::promises(matched.message, jobs.len());
+    for (job, promise) in jobs.into_iter().zip(promises) {
+        let permit = tokio::select! {
+            permit = Arc::clone(room).acquire_owned() => permit,
+            () = delivering.shutdown.cancelled() => return false,
+        };
+        let delivering = Arc::clone(delivering);
+        tasks.spawn("deliver", async move {
+            delivering.deliver(job, promise).await;
+            drop(permit);
+        });
+    }
+    true
+}

@@ -1,0 +1,57 @@
+//! What is measured of deliveries.
+
+use std::sync::Arc;
+
+use domain::ErrorClass;
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram},
+};
+
+use crate::{delivery::Job, post::Posted, webhooks::Webhooks};
+
+/// Bounds for latencies, in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+
+pub(crate) struct Metrics {
+    attempts: Counter<u64>,
+    duration: Histogram<f64>,
+    latency: Histogram<f64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(webhooks: &Arc<Webhooks>) -> Self {
+        let meter = runtime::metrics("dispatcher");
+        let seconds = |name: &'static str, text: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
+            histogram.with_boundaries(SECONDS.to_vec()).build()
+        };
+        let known = Arc::clone(webhooks);
+        meter
+            .f64_observable_gauge("webhooks.config.age")
+            .with_unit("s")
+            .with_description("Time since the webhooks were brought up to date")
+            .with_callback(move |observer| observer.observe(known.age().as_secs_f64(), &[]))
+            .build();
+        Self {
+            attempts: meter
+                .u64_counter("webhooks.attempts")
+                .with_description("Attempts by outcome: delivered, or the class of the error")
+                .build(),
+            duration: seconds("webhooks.attempt.duration", "How long attempts take"),
+            latency: seconds(
+                "webhooks.first_attempt.latency",
+                "From accepting an event to the start of its first attempt",
+            ),
+        }
+    }
+
+    pub(crate) fn attempted(&self, posted: &Posted, job: &Job) {
+        let outcome = posted.error.as_ref().map_or("delivered", |(class, _): &(ErrorClass, String)| class.name());
+        self.attempts.add(1, &[KeyValue::new("outcome", outcome)]);
+        self.duration.record(posted.duration.as_secs_f64(), &[]);
+        if let Some(accepted_at) = job.accepted_at {
+            self.latency.record(posted.started_at.since(accepted_at).as_secs_f64(), &[]);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One POST: headers and signatures, one deadline over everything, and what is read of the answer.
+
+use std::{error::Error as _, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, Secret, Timestamp, classify_status};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    client::{Clients, LookupFailed},
+    webhooks::Webhook,
+};
+
+/// Bytes of an answer's body that are read and kept.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// What is to be posted.
+pub(crate) struct Letter<'a> {
+    pub(crate) webhook: &'a Webhook,
+    pub(crate) event_type: &'a str,
+    pub(crate) delivery_id: Uuid,
+    pub(crate) number: i32,
+    pub(crate) body: Bytes,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) started_at: Timestamp,
+    pub(crate) duration: Duration,
+    pub(crate) request_headers: Vec<(String, String)>,
+    pub(crate) remote_address: Option<SocketAddr>,
+    pub(crate) answer: Option<Answer>,
+    /// `None`: delivered.
+    pub(crate) error: Option<(ErrorClass, String)>,
+}
+
+/// What the endpoint answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) truncated: bool,
+}
+
+/// Posts letters.
+#[derive(Clone)]
+pub(crate) struct Poster {
+    clients: Clients,
+    policy: AddressPolicy,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Poster {
+    pub(crate) fn new(clients: Clients, policy: AddressPolicy, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { clients, policy, timeout, clock }
+    }
+
+    /// Makes the attempt; it ends by its deadline, whatever the endpoint does.
+    pub(crate) async fn post(&self, letter: &Letter<'_>) -> Posted {
+        let started_at = self.clock.now();
+        let started = Instant::now();
+        let headers = headers(letter, started_at);
+        let mut progress = Progress::default();
+        let exchange = self.exchange(letter, headers.clone(), &mut progress);
+        let error = match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => Some((ErrorClass::Timeout, format!("no complete answer within {} ms", self.timeout.as_millis()))),
+        };
+        let status = progress.answer.as_ref().and_then(|answer| {
+            classify_status(answer.status).map(|class| (class, format!("the endpoint answered {}", answer.status)))
+        });
+        Posted {
+            started_at,
+            duration: started.elapsed(),
+            request_headers: texts(&headers),
+            remote_address: progress.remote_address,
+            answer: progress.answer,
+            // A deadline that passes while a 2xx is still being read is a time-out: it is not known to be whole.
+            error: error.or(status),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        letter: &Letter<'_>,
+        headers: HeaderMap,
+        progress: &mut Progress,
+    ) -> Result<(), (ErrorClass, String)> {
+        let url = &letter.webhook.url;
+        let literal = self.policy.check_host(url).map_err(|error| (ErrorClass::AddressRefused, refused(&error)))?;
+        let client = self.clients.get(letter.webhook.allow_insecure);
+        let request = client.post(url.clone()).headers(headers).body(letter.body.clone());
+        let mut response = request.send().await.map_err(|error| {
+            if !error.is_connect() {
+                let port = url.port_or_known_default().unwrap_or_default();
+                progress.remote_address = literal.first().map(|address| SocketAddr::new(*address, port));
+            }
+            classify(&error)
+        })?;
+        progress.remote_address = response.remote_addr();
+        let answer = progress.answer.insert(Answer {
+            status: response.status().as_u16(),
+            headers: texts(response.headers()),
+            body: Vec::new(),
+            truncated: false,
+        });
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+            let room = MAX_ANSWER - answer.body.len();
+            answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                answer.truncated = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is known when the deadline passes.
+#[derive(Default)]
+struct Progress {
+    remote_address: Option<SocketAddr>,
+    answer: Option<Answer>,
+}
+
+fn refused(error: &InvalidTarget) -> String {
+    format!("not sent: the URL {error}; the operator of the service can open networks with delivery.allow_networks")
+}
+
+/// The class and text of a failed exchange. The text never holds the URL.
+fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
+    let mut cause = error.source();
+    let mut innermost = String::new();
+    while let Some(source) = cause {
+        if let Some(error) = source.downcast_ref::<InvalidTarget>() {
+            return (ErrorClass::AddressRefused, refused(error));
+        }
+        if let Some(error) = source.downcast_ref::<LookupFailed>() {
+            return (ErrorClass::Dns, error.to_string());
+        }
+        if let Some(error) = source.downcast_ref::<rustls::Error>() {
+            return (ErrorClass::Tls, format!("TLS handshake failed: {error}"));
+        }
+        innermost = source.to_string();
+        // An I/O error hides what it wraps from `source`.
+        let wrapped = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(error) = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>()) {
+            let hint = if matches!(error, rustls::Error::AlertReceived(_)) {
+                "; old ciphers and protocols before TLS 1.2 are not spoken"
+            } else {
+                ""
+            };
+            return (ErrorClass::Tls, format!("TLS handshake failed: {error}{hint}"));
+        }
+        cause = source.source();
+    }
+    if error.is_timeout() {
+        return (ErrorClass::Timeout, "no connection in time".to_owned());
+    }
+    if error.is_connect() {
+        return (ErrorClass::Connect, format!("cannot connect: {innermost}"));
+    }
+    (ErrorClass::Protocol, format!("the connection broke or the answer is not HTTP: {innermost}"))
+}
+
+fn headers(letter: &Letter<'_>, now: Timestamp) -> HeaderMap {
+    let Letter { webhook, delivery_id, body, .. } = letter;
+    let current = webhook.secrets(now).next().map(|secret| secret.sign_body(body)).unwrap_or_default();
+    let standard: Vec<String> =
+        webhook.secrets(now).map(|secret: &Secret| secret.sign_standard(*delivery_id, now, body)).collect();
+    let own = [
+        ("content-type", "application/json; charset=utf-8".to_owned()),
+        ("user-agent", concat!("Testmo-Webhooks/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("x-testmo-signature-256", current),
+        ("x-testmo-event", letter.event_type.to_owned()),
+        ("x-testmo-webhook", webhook.id.to_string()),
+        ("x-testmo-delivery", delivery_id.to_string()),
+        ("x-testmo-attempt", letter.number.to_string()),
+        ("webhook-id", delivery_id.to_string()),
+        ("webhook-timestamp", now.as_seconds().to_string()),
+        ("webhook-signature", standard.join(" ")),
+    ];
+    let mut headers = HeaderMap::with_capacity(own.len() + 1);
+    for (name, text) in own {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers
+}
+
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
