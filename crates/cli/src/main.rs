@@ -1,1 +1,69 @@
-fn main() {}
+//! The program `testmo-webhooks`: all services in one process, and the commands for people.
+
+mod commands;
+mod demo;
+mod rest;
+mod standalone;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use commands::{health, publish, serve, token};
+use runtime::config::Config;
+
+/// Testmo webhooks: signed, durable, provable notifications of test-management events.
+#[derive(Debug, Parser)]
+#[command(name = "testmo-webhooks", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Configuration file (TOML); environment variables `TESTMO_WEBHOOKS__SECTION__KEY` win over it.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all services in this process, on files in the data folder unless a database and broker are configured.
+    Standalone(serve::Standalone),
+    /// Show the main job on free ports and a temporary folder: events in, signed deliveries out, retries, history.
+    Demo(demo::Demo),
+    /// Publish events over gRPC: one JSON object a line, in the generic payload's shape.
+    Publish(publish::Publish),
+    /// Make, list and revoke API tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Print the configuration in force, passwords masked.
+    Config,
+    /// Ask a running program whether it is ready; the status is 0 if it is.
+    Health(health::Health),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Standalone(command) => command.run(config).await,
+        Command::Demo(command) => command.run(&config).await,
+        Command::Publish(command) => command.run(&config).await,
+        Command::Token(command) => command.run(&config).await,
+        Command::Config => commands::config::print(&config),
+        Command::Health(command) => command.run(&config).await,
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use domain::{AddressPolicy, InvalidTarget};
+use domain::AddressPolicy;
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -95,7 +95,7 @@ impl Resolve for Guarded {
             let addresses =
                 if known.is_empty() { resolver.resolve(name.as_str()).await.map_err(LookupFailed)? } else { known };
             // One bad address refuses the name: which one is dialled is chance.
-            addresses.iter().try_for_each(|address| policy.check(*address)).map_err(Box::<InvalidTarget>::new)?;
+            addresses.iter().try_for_each(|address| policy.check(*address))?;
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })

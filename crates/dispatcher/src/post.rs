@@ -96,10 +96,12 @@ impl Poster {
         let literal = self.policy.check_host(url).map_err(|error| (ErrorClass::AddressRefused, refused(&error)))?;
         let client = self.clients.get(letter.webhook.allow_insecure);
         let request = client.post(url.clone()).headers(headers).body(letter.body.clone());
+        // Until the client says it: where a literal leads is known, also if the deadline passes.
+        let port = url.port_or_known_default().unwrap_or_default();
+        progress.remote_address = literal.first().map(|address| SocketAddr::new(*address, port));
         let mut response = request.send().await.map_err(|error| {
-            if !error.is_connect() {
-                let port = url.port_or_known_default().unwrap_or_default();
-                progress.remote_address = literal.first().map(|address| SocketAddr::new(*address, port));
+            if error.is_connect() {
+                progress.remote_address = None;
             }
             classify(&error)
         })?;
@@ -135,30 +137,25 @@ fn refused(error: &InvalidTarget) -> String {
 
 /// The class and text of a failed exchange. The text never holds the URL.
 fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
-    let mut cause = error.source();
     let mut innermost = String::new();
-    while let Some(source) = cause {
-        if let Some(error) = source.downcast_ref::<InvalidTarget>() {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<InvalidTarget>() {
             return (ErrorClass::AddressRefused, refused(error));
         }
-        if let Some(error) = source.downcast_ref::<LookupFailed>() {
+        if let Some(error) = error.downcast_ref::<LookupFailed>() {
             return (ErrorClass::Dns, error.to_string());
         }
-        if let Some(error) = source.downcast_ref::<rustls::Error>() {
-            return (ErrorClass::Tls, format!("TLS handshake failed: {error}"));
-        }
-        innermost = source.to_string();
-        // An I/O error hides what it wraps from `source`.
-        let wrapped = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(error) = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>()) {
-            let hint = if matches!(error, rustls::Error::AlertReceived(_)) {
-                "; old ciphers and protocols before TLS 1.2 are not spoken"
-            } else {
-                ""
-            };
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            // The usual reason for an alert, and not to be seen from its name.
+            let alert = matches!(error, rustls::Error::AlertReceived(_));
+            let hint = if alert { "; old ciphers and versions before TLS 1.2 are not spoken" } else { "" };
             return (ErrorClass::Tls, format!("TLS handshake failed: {error}{hint}"));
         }
-        cause = source.source();
+        innermost = error.to_string();
+        // An I/O error keeps what it wraps from `source`.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
     }
     if error.is_timeout() {
         return (ErrorClass::Timeout, "no connection in time".to_owned());
@@ -200,3 +197,6 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
+
+#[cfg(test)]
+mod tests;

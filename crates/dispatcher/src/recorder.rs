@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_refused_is_written_again() {
         let sink = Arc::new(Reluctant::default());
         let tasks = Tasks::new();

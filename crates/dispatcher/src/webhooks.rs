@@ -36,7 +36,7 @@ impl Webhook {
         self.secrets.iter().filter(move |(_, end)| end.is_none_or(|end| now < end)).map(|(secret, _)| secret)
     }
 
-    fn read(config: WebhookConfig) -> Result<Self, String> {
+    pub(crate) fn read(config: WebhookConfig) -> Result<Self, String> {
         let kind: WebhookKind = config.r#type.parse().map_err(|_| format!("type {}", config.r#type))?;
         let url = Url::parse(&config.url).map_err(|error| format!("url: {error}"))?;
         let events = config.events.iter().map(|name| name.parse::<EventType>().map_err(|error| error.to_string()));

@@ -1,1 +1,79 @@
-//! history
+//! History: every attempt, and what still waits.
+//!
+//! - The dispatcher opens events and records attempts through the service `Recording`, or through the lane `history`.
+//! - Operators read through the service `History`.
+//! - What waits here is queued again when its webhook is active, or ended.
+//!
+//! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
+//! is dispatched once, `release.rs` what becomes of what waits.
+
+use std::sync::Arc;
+
+use proto::{channel::GrpcChannel, internal::v1::recording_server::RecordingServer, v1::history_server::HistoryServer};
+use runtime::Tasks;
+use tonic::service::Routes;
+
+mod api;
+mod consume;
+mod convert;
+mod cursor;
+mod entries;
+mod merge;
+pub mod model;
+mod opening;
+mod recording;
+mod registry;
+mod release;
+pub mod store;
+
+/// Largest request of the dispatcher: a batch of events with their bodies.
+const MAX_REQUEST_BYTES: usize = 64 << 20;
+
+/// What history works with.
+pub struct Parts {
+    /// Where it keeps everything.
+    pub store: Arc<dyn store::Store>,
+    /// Where it queues deliveries again, and takes records from.
+    pub broker: Arc<dyn broker::Broker>,
+    /// Whether records come through the lane `history`; otherwise they come through `Recording`.
+    pub consume_records: bool,
+    /// The way to the subscription service; carries the services' credential.
+    pub configuration: GrpcChannel,
+    /// Knows operators by their tokens.
+    pub authenticator: Arc<dyn runtime::Authenticator>,
+    /// What the other services prove themselves with.
+    pub credential: runtime::ServiceCredential,
+    /// The time.
+    pub clock: Arc<dyn domain::Clock>,
+    /// Random ids.
+    pub ids: Arc<dyn domain::IdSource>,
+}
+
+/// Starts history: its loops run as `tasks` until shutdown; its services are answered for the caller to serve.
+pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
+    let registry = Arc::new(registry::Registry::new(parts.configuration));
+    let shutdown = tasks.shutdown_token();
+    if parts.consume_records {
+        let (store, broker) = (Arc::clone(&parts.store), Arc::clone(&parts.broker));
+        tasks.spawn("history records", consume::run(store, broker, shutdown.clone()));
+    }
+    let release = release::Release {
+        store: Arc::clone(&parts.store),
+        broker: parts.broker,
+        registry: Arc::clone(&registry),
+        clock: Arc::clone(&parts.clock),
+        ids: parts.ids,
+    };
+    tasks.spawn("history release", release.run(shutdown.clone()));
+    let claims = release::forget_claims(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
+    tasks.spawn("history claims", claims);
+
+    let recording = recording::RecordingService {
+        store: Arc::clone(&parts.store),
+        clock: parts.clock,
+        credential: parts.credential,
+    };
+    let history = api::HistoryService { store: parts.store, registry, authenticator: parts.authenticator };
+    Routes::new(RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(HistoryServer::new(history))
+}

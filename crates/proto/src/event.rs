@@ -39,8 +39,9 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
                 let mut members: Vec<(String, &'a RawValue)> = Vec::new();
+                let mut known = std::collections::HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    if members.iter().any(|(known, _)| *known == name) {
+                    if !known.insert(name.clone()) {
                         return Err(serde::de::Error::custom(format!("`{name}` comes twice")));
                     }
                     members.push((name, value));

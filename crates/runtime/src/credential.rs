@@ -66,14 +66,14 @@ impl ServiceCredential {
     /// Checks the caller of an internal service, in constant time.
     ///
     /// # Errors
-    /// UNAUTHENTICATED.
+    /// PERMISSION_DENIED: UNAUTHENTICATED would look as if the token asked about were wrong.
     pub fn check(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let given = crate::auth::bearer(metadata).unwrap_or_default();
         if bool::from(given.as_bytes().ct_eq(self.0.as_bytes())) {
             return Ok(());
         }
         Err(ApiError::new(
-            ErrorCode::Unauthenticated,
+            ErrorCode::Forbidden,
             "this service is for the other services; services.token_file must be the same for all",
         )
         .into())

@@ -1,1 +1,69 @@
-fn main() {}
+//! The program `testmo-subscription`: the service with PostgreSQL behind it, and the REST gateway.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use domain::{InstanceId, Role, SystemClock, SystemIds};
+use proto::channel::LocalServices;
+use runtime::{
+    Context, Failure, Health, Program, Serves, SystemResolver,
+    config::{Auth, Config},
+};
+use subscription::{EnsuredToken, Parts, SecretBox, Subscription};
+
+fn main() -> ExitCode {
+    runtime::service("testmo-subscription", Serves { http: true, grpc: true }, assemble)
+}
+
+async fn assemble(context: Context) -> Result<Program, Failure> {
+    let config = &context.config;
+    let url = Config::require("database.url", config.database.url.as_ref())?;
+    let key_file = Config::require("secrets.key_file", config.secrets.key_file.as_ref())?;
+    let secrets = SecretBox::load(key_file)?;
+    let history = context.channel("services.history", config.services.history.as_ref())?;
+    let store = subscription::store::open_postgres(url.reveal(), context.migrate).await?;
+    let mut health = Health::default();
+    let checked = Arc::clone(&store);
+    health.add(
+        "database",
+        Arc::new(move || {
+            let store = Arc::clone(&checked);
+            // The smallest question that the service itself asks.
+            Box::pin(async move { store.changes(i64::MAX, 1).await.map(drop).map_err(|error| error.to_string()) })
+        }),
+    );
+    let parts = Parts {
+        store,
+        secrets,
+        policy: config.delivery.address_policy(),
+        resolver: Arc::new(SystemResolver),
+        credential: context.credential.clone(),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
+    let service = subscription::start(parts, &context.tasks).await?;
+    bootstrap(&service, &config.auth).await?;
+    let local = LocalServices::default();
+    local.set(service.routes.clone());
+    let router = subscription::rest(local.channel(), history)?;
+    Ok(Program {
+        grpc: service.routes,
+        http: Some(router),
+        health,
+        tasks: context.tasks,
+        patience: Duration::from_secs(10),
+        at_end: Vec::new(),
+    })
+}
+
+/// The first administrator's token, where one is configured.
+async fn bootstrap(service: &Subscription, auth: &Auth) -> Result<(), Failure> {
+    let Some(path) = &auth.bootstrap_token_file else { return Ok(()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {} (auth.bootstrap_token_file): {error}", path.display()))?;
+    let instance = Some(InstanceId::default());
+    let ensured = service.ensure_token(text.trim(), "bootstrap administrator", Role::SystemAdmin, instance).await?;
+    if ensured == EnsuredToken::Ended {
+        tracing::warn!(path = %path.display(), "the bootstrap token was revoked or has expired; it opens nothing");
+    }
+    Ok(())
+}

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use kinds::{Period, Schedule, SecretUrl};
+pub use kinds::{Network, Period, Schedule, SecretUrl};
 pub use load::{ConfigError, ENV_PREFIX};
 
 use crate::LogFormat;
@@ -95,7 +95,7 @@ pub struct Broker {
 #[serde(default, deny_unknown_fields)]
 pub struct Delivery {
     /// Networks beside the public Internet that may be posted to, such as `10.1.0.0/16` or `127.0.0.1`.
-    pub allow_networks: Vec<kinds::Network>,
+    pub allow_networks: Vec<Network>,
     /// File of further root certificates (PEM).
     pub ca_file: Option<PathBuf>,
     /// How long a whole attempt may take.
@@ -139,7 +139,7 @@ pub struct Services {
 }
 
 /// Logs.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `human` or `json`.

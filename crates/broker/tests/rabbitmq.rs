@@ -1,0 +1,232 @@
+//! What only the RabbitMQ adapter has to hold: outages, and other people's hands on the broker.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use broker::{
+    Broker, Consumer, Incoming, Lane, PublishError,
+    rabbitmq::{RabbitMq, RabbitMqConfig},
+};
+use lapin::{
+    Connection, ConnectionProperties,
+    options::{BasicGetOptions, QueueDeleteOptions},
+};
+use support::{SHORT, SOON, delayed, eventually, message, next, publish, server, server::Server, text};
+use tokio::time::Instant;
+
+fn config(url: &str, prefix: &str) -> RabbitMqConfig {
+    let mut config = RabbitMqConfig::new(url, vec![SHORT]);
+    prefix.clone_into(&mut config.prefix);
+    config
+}
+
+async fn connect(url: &str, prefix: &str) -> Arc<RabbitMq> {
+    RabbitMq::connect(config(url, prefix)).await.expect("connected")
+}
+
+async fn raw(url: &str) -> (Connection, lapin::Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("connected");
+    let channel = connection.create_channel().await.expect("a channel");
+    (connection, channel)
+}
+
+/// Publishes numbers until told to stop; collects those that were confirmed.
+async fn publish_until(broker: &RabbitMq, stop: &AtomicBool, confirmed: &Mutex<BTreeSet<u64>>) {
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let numbers = number..number + 20;
+        number += 20;
+        let messages = numbers.clone().map(|number| message(Lane::Events, number.to_string())).collect();
+        let results = broker.publish(messages).await;
+        let good = numbers.zip(results).filter_map(|(number, result)| result.is_ok().then_some(number));
+        confirmed.lock().expect("not poisoned").extend(good);
+    }
+}
+
+async fn consume_all(consumer: &mut Consumer, consumed: &Mutex<BTreeSet<u64>>) {
+    while let Some(incoming) = consumer.recv().await {
+        consumed.lock().expect("not poisoned").insert(text(&incoming).parse().expect("a number"));
+        incoming.ack();
+    }
+}
+
+/// Publishes and consumes while `trouble` goes on, and until a good deal more has come through after it.
+async fn nothing_is_lost_during(broker: &RabbitMq, trouble: impl AsyncFnOnce()) {
+    let mut consumer = broker.consume(Lane::Events, 100).await.expect("consuming");
+    let (stop, confirmed, consumed) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+    let count = |set: &Mutex<BTreeSet<u64>>| set.lock().expect("not poisoned").len();
+    let story = async {
+        eventually("messages flow", SOON, async || (count(&consumed) > 500).then_some(())).await;
+        trouble().await;
+        let (sent, got) = (count(&confirmed), count(&consumed));
+        eventually("messages flow again", SOON, async || {
+            (count(&confirmed) > sent + 500 && count(&consumed) > got + 500).then_some(())
+        })
+        .await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(story, publish_until(broker, &stop, &confirmed), async {
+        tokio::select! {
+            () = consume_all(&mut consumer, &consumed) => panic!("the consumer ended"),
+            () = eventually("all that was confirmed has been consumed", SOON * 3, async || {
+                let all = stop.load(Ordering::Relaxed)
+                    && confirmed.lock().expect("not poisoned").is_subset(&consumed.lock().expect("not poisoned"));
+                all.then_some(())
+            }) => {}
+        }
+    });
+    broker.check().await.expect("well again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_confirmed_is_lost_when_the_broker_is_killed() {
+    let mut server = Server::start().await;
+    let broker = connect(&server.url(), "wh").await;
+    nothing_is_lost_during(&broker, async || {
+        server.kill();
+        eventually("the outage is seen", SOON, async || broker.check().await.err()).await;
+        let start = Instant::now();
+        let result = publish(&*broker, message(Lane::History, "during the outage")).await;
+        assert!(matches!(result, Err(PublishError::Unavailable { .. })), "{result:?}");
+        assert!(start.elapsed() < Duration::from_secs(5), "told after {:?}", start.elapsed());
+        server.restart().await;
+    })
+    .await;
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_connections_are_closed_or_queues_deleted() {
+    let server = Server::start().await;
+    let broker = connect(&server.url(), "wh").await;
+    for _ in 0..2 {
+        nothing_is_lost_during(&broker, async || server.ctl(&["close_all_connections", "test"])).await;
+    }
+    // Deleting a queue loses what is in it, so nothing is; both sides have to find out and declare it again.
+    let mut consumer = broker.consume(Lane::DeliverSlow, 10).await.expect("consuming");
+    server.ctl(&["delete_queue", "wh.deliver.slow"]);
+    server.ctl(&["delete_queue", "wh.delay.500ms"]);
+    for delay in [Duration::ZERO, SHORT] {
+        eventually("it is taken again", SOON, async || {
+            publish(&*broker, delayed(Lane::DeliverSlow, delay, "again")).await.ok()
+        })
+        .await;
+        next(&mut consumer).await.ack();
+    }
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_connection_is_named_and_does_not_hold_up_consuming() {
+    let server = Server::start().await;
+    let mut config = config(&server.url(), "wh");
+    config.confirm_timeout = Duration::from_secs(2);
+    let broker = RabbitMq::connect(config).await.expect("connected");
+    let messages = (0..100).map(|number| message(Lane::Events, number.to_string())).collect();
+    assert!(broker.publish(messages).await.into_iter().all(|result| result.is_ok()));
+    server.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
+    eventually("publishing is blocked", SOON, async || {
+        let result = publish(&*broker, message(Lane::History, "blocked")).await;
+        matches!(result, Err(PublishError::Unavailable { reason }) if reason.contains("takes no messages"))
+            .then_some(())
+    })
+    .await;
+    assert!(broker.check().await.expect_err("blocked").contains("memory"));
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    for _ in 0..100 {
+        next(&mut consumer).await.ack();
+    }
+    server.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    eventually("publishing goes on", SOON, async || publish(&*broker, message(Lane::Events, "free")).await.ok()).await;
+    assert_eq!(text(&next(&mut consumer).await), "free");
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn an_unreachable_broker_is_named_without_its_password() {
+    let mut config = config("amqp://someone:hunter2@127.0.0.1:1/%2f", "wh");
+    let error = RabbitMq::connect(config.clone()).await.expect_err("nobody there").to_string();
+    assert!(error.contains("amqp://127.0.0.1:1/%2f") && error.contains("set broker.url"), "{error}");
+    assert!(!error.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{error}");
+    "amqp://someone:hunter2@:bad:/".clone_into(&mut config.url);
+    let error = RabbitMq::connect(config).await.expect_err("no URL").to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_shown() {
+    let url = server::shared_url().await.replacen(":guest@", ":hunter2@", 1);
+    let error = RabbitMq::connect(config(&url, "wrong")).await.expect_err("refused").to_string();
+    assert!(error.contains("ACCESS_REFUSED") && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_with_other_arguments_is_named() {
+    let url = server::shared_url().await;
+    connect(&url, "conflict").await.close().await;
+    let mut other = config(&url, "conflict");
+    other.max_queue_bytes = 12345;
+    let error = RabbitMq::connect(other).await.expect_err("clash").to_string();
+    assert!(error.contains("conflict.parked") && error.contains("rabbitmqctl delete_queue"), "{error}");
+    // Other delays are other queues.
+    let mut other = config(&url, "conflict");
+    other.delays = vec![SHORT, Duration::from_secs(600)];
+    RabbitMq::connect(other).await.expect("no clash").close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_may_declare_at_once() {
+    let url = server::shared_url().await;
+    let brokers = futures::future::join_all((0..4).map(|_| connect(&url, "crowd"))).await;
+    for broker in &brokers {
+        publish(&**broker, message(Lane::Events, "x")).await.expect("taken");
+    }
+    for broker in brokers {
+        broker.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_message_tells_why() {
+    let url = server::shared_url().await;
+    let broker = connect(&url, "parking").await;
+    publish(&*broker, message(Lane::History, "broken")).await.expect("taken");
+    let mut consumer = broker.consume(Lane::History, 10).await.expect("consuming");
+    next(&mut consumer).await.park("cannot be decoded");
+    publish(&*broker, message(Lane::Events, "poison")).await.expect("taken");
+    let mut poisoned = broker.consume(Lane::Events, 10).await.expect("consuming");
+    let requeue_all = async {
+        while let Some(incoming) = poisoned.recv().await {
+            Incoming::requeue(incoming);
+        }
+    };
+    let (_connection, channel) = raw(&url).await;
+    let get = async || {
+        let options = BasicGetOptions { no_ack: true };
+        channel.basic_get("parking.parked".into(), options).await.expect("a queue").map(|got| got.delivery)
+    };
+    let parked = eventually("the message is parked", SOON, &get).await;
+    let headers = parked.properties.headers().clone().expect("headers");
+    let header = |name| headers.inner().get(name).and_then(|value| value.as_long_string()).map(ToString::to_string);
+    assert_eq!(parked.data, b"broken");
+    assert_eq!(header("reason").as_deref(), Some("cannot be decoded"));
+    assert_eq!(header("lane").as_deref(), Some("history"));
+    // What was given back too often goes there by the broker's own dead-lettering.
+    let poison = tokio::select! {
+        () = requeue_all => panic!("the consumer ended"),
+        delivery = eventually("the poison is parked", SOON, &get) => delivery,
+    };
+    assert_eq!((poison.data.as_slice(), poison.routing_key.as_str()), (b"poison".as_slice(), "events"));
+    channel.queue_delete("parking.parked".into(), QueueDeleteOptions::default()).await.expect("deleted");
+    broker.close().await;
+}

@@ -1,0 +1,169 @@
+//! Attempts against real sockets: what each kind of endpoint comes to, and that nothing forbidden is ever dialled.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use async_trait::async_trait;
+use domain::{IdSource as _, SystemClock, SystemIds};
+use proto::internal::v1::{SigningSecret, WebhookConfig};
+use runtime::Resolver;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::mpsc,
+};
+
+use super::*;
+use crate::{Settings, webhooks::Webhook};
+
+/// Names with fixed addresses.
+struct Names(HashMap<&'static str, Vec<&'static str>>);
+
+#[async_trait]
+impl Resolver for Names {
+    async fn resolve(&self, host: &str) -> std::io::Result<Vec<IpAddr>> {
+        let addresses = self.0.get(host).ok_or_else(|| std::io::Error::other("no such name"))?;
+        Ok(addresses.iter().map(|address| address.parse().unwrap()).collect())
+    }
+}
+
+/// An endpoint that answers every connection with the same bytes, and tells of each connection.
+async fn endpoint(answer: Option<Vec<u8>>) -> (u16, mpsc::UnboundedReceiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, connections) = mpsc::unbounded_channel();
+    runtime::Tasks::new().spawn("endpoint", async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = told.send(());
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await;
+            if let Some(answer) = &answer {
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            } else {
+                // Says nothing, and does not go away.
+                open.push(stream);
+            }
+        }
+    });
+    (port, connections)
+}
+
+fn poster(allowed: &[&str]) -> Poster {
+    let policy = AddressPolicy::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
+    let settings = Settings {
+        policy: policy.clone(),
+        extra_roots: None,
+        timeout: Duration::from_millis(800),
+        connect_timeout: Duration::from_millis(400),
+        schedule: domain::RetrySchedule::default(),
+        max_in_flight: 10,
+    };
+    let names = Names(HashMap::from([
+        ("good.example", vec!["127.0.0.1"]),
+        ("mixed.example", vec!["127.0.0.1", "10.0.0.1"]),
+        ("private.example", vec!["10.0.0.1"]),
+    ]));
+    let clients = Clients::new(&settings, Arc::new(names)).unwrap();
+    Poster::new(clients, policy, settings.timeout, Arc::new(SystemClock))
+}
+
+fn webhook(url: &str) -> Webhook {
+    let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None };
+    Webhook::read(WebhookConfig {
+        id: 7,
+        instance: "default".into(),
+        active: true,
+        r#type: "generic".into(),
+        url: url.into(),
+        events: vec!["run.created".into()],
+        all_projects: true,
+        secrets: vec![secret],
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+async fn post(poster: &Poster, url: &str) -> Posted {
+    let webhook = webhook(url);
+    let body = Bytes::from_static(b"{}");
+    let letter =
+        Letter { webhook: &webhook, event_type: "run.created", delivery_id: SystemIds.uuid(), number: 2, body };
+    poster.post(&letter).await
+}
+
+fn class(posted: &Posted) -> Option<ErrorClass> {
+    posted.error.as_ref().map(|(class, _)| *class)
+}
+
+fn answer(status: &str, body: &str) -> Option<Vec<u8>> {
+    let length = body.len();
+    Some(format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").into_bytes())
+}
+
+#[tokio::test]
+async fn each_kind_of_endpoint_gets_its_class() {
+    let poster = poster(&["127.0.0.0/8"]);
+    for (reply, expected) in [
+        (answer("204 No Content", ""), None),
+        (answer("302 Found", "elsewhere"), Some(ErrorClass::Redirect)),
+        (answer("404 Not Found", "no"), Some(ErrorClass::ClientError)),
+        (answer("429 Too Many Requests", ""), Some(ErrorClass::RateLimited)),
+        (answer("500 Oops", ""), Some(ErrorClass::ServerError)),
+        (Some(b"220 smtp.example ready\r\n".to_vec()), Some(ErrorClass::Protocol)),
+        (Some(Vec::new()), Some(ErrorClass::Protocol)),
+        (None, Some(ErrorClass::Timeout)),
+    ] {
+        let shown = reply.clone().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (port, _connections) = endpoint(reply).await;
+        let posted = post(&poster, &format!("http://127.0.0.1:{port}/")).await;
+        assert_eq!(class(&posted), expected, "{shown:?}: {:?}", posted.error);
+        assert_eq!(posted.remote_address.map(|address| address.port()), Some(port), "{shown:?}");
+        assert!(posted.duration < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test]
+async fn what_never_gets_through_gets_its_class() {
+    let poster = poster(&["127.0.0.0/8"]);
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    assert_eq!(class(&post(&poster, &format!("http://127.0.0.1:{free}/")).await), Some(ErrorClass::Connect));
+    assert_eq!(class(&post(&poster, "http://nowhere.example/").await), Some(ErrorClass::Dns));
+    let (port, _connections) = endpoint(answer("200 OK", "")).await;
+    assert_eq!(class(&post(&poster, &format!("https://127.0.0.1:{port}/")).await), Some(ErrorClass::Tls));
+}
+
+#[tokio::test]
+async fn nothing_forbidden_is_dialled() {
+    let (port, mut connections) = endpoint(answer("200 OK", "")).await;
+    let closed = poster(&[]);
+    let open = poster(&["127.0.0.0/8"]);
+    for (poster, host) in [
+        (&closed, "127.0.0.1"),
+        (&closed, "[::ffff:127.0.0.1]"),
+        (&closed, "localhost"),
+        (&closed, "good.example"),
+        (&open, "mixed.example"),
+        (&open, "private.example"),
+        (&open, "10.0.0.1"),
+    ] {
+        let posted = post(poster, &format!("http://{host}:{port}/")).await;
+        assert_eq!(class(&posted), Some(ErrorClass::AddressRefused), "{host}: {:?}", posted.error);
+        assert!(connections.try_recv().is_err(), "{host} was dialled");
+    }
+    assert_eq!(class(&post(&open, &format!("http://good.example:{port}/")).await), None);
+    assert!(connections.try_recv().is_ok());
+}
+
+#[tokio::test]
+async fn a_long_answer_is_cut() {
+    let (port, _connections) = endpoint(answer("200 OK", &"x".repeat(200_000))).await;
+    let posted = post(&poster(&["127.0.0.0/8"]), &format!("http://127.0.0.1:{port}/")).await;
+    let answer = posted.answer.unwrap();
+    assert_eq!((answer.body.len(), answer.truncated), (MAX_ANSWER, true));
+    assert!(posted.error.is_none());
+    let (port, _connections) = endpoint(super::tests::answer("200 OK", "short")).await;
+    let posted = post(&poster(&["127.0.0.0/8"]), &format!("http://127.0.0.1:{port}/")).await;
+    let answer = posted.answer.unwrap();
+    assert_eq!((answer.body.as_slice(), answer.truncated), (&b"short"[..], false));
+}

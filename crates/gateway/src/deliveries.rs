@@ -1,0 +1,227 @@
+//! `/webhooks/deliveries`: history.
+
+use axum::{Json, body::Bytes, extract::State};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use proto::v1::{self, DeliveryStatus, ListEntriesRequest};
+use serde::Serialize;
+
+use crate::{
+    Services,
+    caller::{Caller, answer},
+    error::Failure,
+    page::{CursorPage, Single, some_text, time},
+    path::{DeliveryId, WebhookId},
+    query::{NoQuery, Query},
+};
+
+/// Where an attempt or a delivery can stand, with its name.
+pub(crate) const STATUSES: [(DeliveryStatus, &str); 3] = [
+    (DeliveryStatus::Pending, "pending"),
+    (DeliveryStatus::Delivered, "delivered"),
+    (DeliveryStatus::Failed, "failed"),
+];
+
+/// The status of this name.
+pub(crate) fn status_from(name: &str) -> Option<DeliveryStatus> {
+    STATUSES.into_iter().find(|row| row.1 == name).map(|row| row.0)
+}
+
+/// A service that is newer than this one may know more.
+fn status_name(status: i32) -> &'static str {
+    STATUSES.into_iter().find(|row| i32::from(row.0) == status).map_or("unknown", |row| row.1)
+}
+
+/// One attempt, made or waited for.
+#[derive(Serialize)]
+pub(crate) struct EntryJson {
+    id: String,
+    delivery_id: String,
+    event_id: String,
+    event: String,
+    webhook_id: i64,
+    project_id: i64,
+    attempt: i32,
+    status: &'static str,
+    is_test: bool,
+    time: Option<String>,
+    due_at: Option<String>,
+    waits_for: Option<String>,
+    /// Milliseconds, to the microsecond; null while it is pending.
+    duration_ms: Option<f64>,
+    response_code: Option<i32>,
+    error: Option<ErrorJson>,
+    url: String,
+    remote_address: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorJson {
+    class: String,
+    message: String,
+}
+
+/// An attempt with what was sent and what came back.
+#[derive(Serialize)]
+pub(crate) struct EntryDetailJson {
+    #[serde(flatten)]
+    entry: EntryJson,
+    request: Option<RequestJson>,
+    response: Option<ResponseJson>,
+}
+
+#[derive(Serialize)]
+struct RequestJson {
+    headers: Vec<HeaderJson>,
+    #[serde(flatten)]
+    body: BodyJson,
+}
+
+#[derive(Serialize)]
+struct ResponseJson {
+    headers: Vec<HeaderJson>,
+    #[serde(flatten)]
+    body: BodyJson,
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct HeaderJson {
+    name: String,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct BodyJson {
+    body: String,
+    body_encoding: &'static str,
+}
+
+/// One event for one webhook, with all its attempts.
+#[derive(Serialize)]
+pub(crate) struct DeliveryJson {
+    id: String,
+    event_id: String,
+    event: String,
+    webhook_id: i64,
+    project_id: i64,
+    status: &'static str,
+    is_test: bool,
+    created_at: Option<String>,
+    attempts: Vec<EntryDetailJson>,
+}
+
+impl From<v1::Entry> for EntryJson {
+    fn from(entry: v1::Entry) -> Self {
+        let pending = entry.status == i32::from(DeliveryStatus::Pending);
+        let error = ErrorJson { class: entry.error_class, message: entry.error };
+        Self {
+            id: entry.id,
+            delivery_id: entry.delivery_id,
+            event_id: entry.event_id,
+            event: entry.event_type,
+            webhook_id: entry.webhook_id,
+            project_id: entry.project_id,
+            attempt: entry.attempt,
+            status: status_name(entry.status),
+            is_test: entry.is_test,
+            time: time(entry.time),
+            due_at: time(entry.due_at),
+            waits_for: some_text(entry.waits_for),
+            duration_ms: (!pending).then(|| entry.duration_us as f64 / 1_000.0),
+            response_code: Some(entry.response_code).filter(|code| *code != 0),
+            error: Some(error).filter(|error| !error.class.is_empty()),
+            url: entry.url,
+            remote_address: some_text(entry.remote_address),
+        }
+    }
+}
+
+impl From<v1::Entry> for EntryDetailJson {
+    fn from(mut entry: v1::Entry) -> Self {
+        let request = entry
+            .request
+            .take()
+            .map(|request| RequestJson { headers: headers(request.headers), body: body(&request.body) });
+        let response = entry.response.take().map(|response| ResponseJson {
+            headers: headers(response.headers),
+            body: body(&response.body),
+            truncated: response.truncated,
+        });
+        Self { entry: entry.into(), request, response }
+    }
+}
+
+impl From<v1::Delivery> for DeliveryJson {
+    fn from(delivery: v1::Delivery) -> Self {
+        Self {
+            id: delivery.id,
+            event_id: delivery.event_id,
+            event: delivery.event_type,
+            webhook_id: delivery.webhook_id,
+            project_id: delivery.project_id,
+            status: status_name(delivery.status),
+            is_test: delivery.is_test,
+            created_at: time(delivery.created_at),
+            attempts: delivery.entries.into_iter().map(EntryDetailJson::from).collect(),
+        }
+    }
+}
+
+fn headers(headers: Vec<v1::Header>) -> Vec<HeaderJson> {
+    headers.into_iter().map(|header| HeaderJson { name: header.name, value: header.value }).collect()
+}
+
+/// As text where it is text, so that it can be read.
+fn body(bytes: &Bytes) -> BodyJson {
+    match str::from_utf8(bytes) {
+        Ok(text) => BodyJson { body: text.to_owned(), body_encoding: "utf8" },
+        Err(_) => BodyJson { body: BASE64_STANDARD.encode(bytes), body_encoding: "base64" },
+    }
+}
+
+/// `GET /webhooks/deliveries`
+pub(crate) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<CursorPage<EntryJson>>, Failure> {
+    entries(&services, &caller, query.entries(0)?).await
+}
+
+/// `GET /webhooks/{id}/deliveries`
+pub(crate) async fn list_of_webhook(
+    State(services): State<Services>,
+    caller: Caller,
+    WebhookId(id): WebhookId,
+    query: Query,
+) -> Result<Json<CursorPage<EntryJson>>, Failure> {
+    entries(&services, &caller, query.entries(id)?).await
+}
+
+async fn entries(
+    services: &Services,
+    caller: &Caller,
+    request: ListEntriesRequest,
+) -> Result<Json<CursorPage<EntryJson>>, Failure> {
+    let per_page = request.per_page;
+    let found = answer(services.history().list_entries(caller.request(request))).await?;
+    Ok(Json(CursorPage {
+        result: found.entries.into_iter().map(EntryJson::from).collect(),
+        per_page,
+        next_cursor: some_text(found.next_cursor),
+        prev_cursor: some_text(found.prev_cursor),
+    }))
+}
+
+/// `GET /webhooks/deliveries/{id}`
+pub(crate) async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    DeliveryId(id): DeliveryId,
+    _: NoQuery,
+) -> Result<Json<Single<DeliveryJson>>, Failure> {
+    let request = v1::GetDeliveryRequest { delivery_id: id.to_string() };
+    let found = answer(services.history().get_delivery(caller.request(request))).await?;
+    let delivery = found.delivery.ok_or_else(|| Failure::incomplete("delivery"))?;
+    Ok(Json(Single { result: delivery.into() }))
+}

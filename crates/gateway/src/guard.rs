@@ -1,0 +1,43 @@
+//! What surrounds every request: a span without secrets, an answer even after a panic, and security headers.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt as _;
+use proto::error::ErrorCode;
+use tracing::Instrument as _;
+
+use crate::error::Failure;
+
+/// The outermost layer. The span has the route and never the path or the query, which are the caller's.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = tracing::info_span!(
+        "rest",
+        http.request.method = %request.method(),
+        http.route = route.as_ref().map_or("", MatchedPath::as_str),
+    );
+    observed(request, next).instrument(span).await
+}
+
+async fn observed(request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    // Nothing outlives the request that a panic could have left half done.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response =
+        answer.unwrap_or_else(|_| Failure::new(ErrorCode::Internal, "the handler panicked").into_response());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    tracing::info!(
+        http.response.status_code = response.status().as_u16(),
+        duration_ms = start.elapsed().as_secs_f64() * 1_000.0,
+        "answered"
+    );
+    response
+}

@@ -1,0 +1,92 @@
+//! Query parameters: those that a route knows, and no others.
+
+use axum::{
+    extract::{FromRequestParts, Query as Pairs},
+    http::request::Parts,
+};
+use proto::{
+    error::ErrorCode,
+    v1::{DeliveryStatus, ListEntriesRequest},
+};
+
+use crate::{deliveries, error::Failure, named::Named};
+
+const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
+const PER_PAGE_DEFAULT: i32 = 100;
+
+/// The parameters of a request, not yet read.
+pub(crate) struct Query(Named<String>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let Pairs(pairs) = Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Failure::new(ErrorCode::Malformed, "the query is not of the form name=value&name=value"))?;
+        let mut named = Named::new("query parameter");
+        for (name, value) in pairs {
+            named.add(name, value);
+        }
+        Ok(Self(named))
+    }
+}
+
+/// That there are no parameters.
+pub(crate) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Query(named) = Query::from_request_parts(parts, state).await?;
+        named.finish().map(|()| Self)
+    }
+}
+
+/// Which page of a list.
+#[derive(Clone, Copy)]
+pub(crate) struct PageQuery {
+    /// From 1.
+    pub(crate) page: i32,
+    /// One of 15, 25, 50, 100.
+    pub(crate) per_page: i32,
+}
+
+impl Query {
+    /// `page` and `per_page`.
+    pub(crate) fn page(self) -> Result<PageQuery, Failure> {
+        let Self(mut named) = self;
+        let page = match named.take("page").map(|text| text.parse::<i32>()) {
+            None => 1,
+            Some(Ok(page)) if page > 0 => page,
+            Some(_) => {
+                named.fault("page", format!("must be an integer from 1 to {}", i32::MAX));
+                1
+            }
+        };
+        let per_page = per_page(&mut named);
+        named.finish().map(|()| PageQuery { page, per_page })
+    }
+
+    /// `status`, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
+    pub(crate) fn entries(self, webhook_id: i64) -> Result<ListEntriesRequest, Failure> {
+        let Self(mut named) = self;
+        let status = named.take("status").map(|text| deliveries::status_from(&text));
+        if status == Some(None) {
+            named.fault("status", format!("must be one of {}", deliveries::STATUSES.map(|(_, name)| name).join(", ")));
+        }
+        let status = status.flatten().unwrap_or(DeliveryStatus::Unspecified).into();
+        let per_page = per_page(&mut named);
+        let cursor = named.take("cursor").unwrap_or_default();
+        named.finish().map(|()| ListEntriesRequest { webhook_id, status, per_page, cursor })
+    }
+}
+
+fn per_page(named: &mut Named<String>) -> i32 {
+    let Some(text) = named.take("per_page") else { return PER_PAGE_DEFAULT };
+    let given = text.parse().ok().filter(|number| PER_PAGE.contains(number));
+    given.unwrap_or_else(|| {
+        named.fault("per_page", "must be one of 15, 25, 50, 100");
+        PER_PAGE_DEFAULT
+    })
+}

@@ -1,0 +1,236 @@
+//! The gRPC services in memory. What they answer depends on the token, so that a test can ask for any error.
+
+use std::sync::{Arc, Mutex};
+
+use proto::{
+    error::{ApiError, ErrorCode},
+    v1::{self, history_server::History, webhooks_server::Webhooks},
+};
+use tonic::{Request, Response, Status};
+
+/// A delivery that exists.
+pub(crate) const DELIVERY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
+/// Number of webhooks and of tokens in lists.
+pub(crate) const TOTAL: i64 = 40;
+
+/// Both services; clones share what they have seen.
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Fake {
+    /// The messages that came, since this was last called.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    fn enter<T: std::fmt::Debug>(&self, request: Request<T>) -> Result<T, Status> {
+        let token = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let error = |code| Err(ApiError::new(code, "because the test says so").into());
+        match token.strip_prefix("Bearer ").unwrap_or_default() {
+            "admin" => {}
+            "member" => return error(ErrorCode::Forbidden),
+            "plan" => return error(ErrorCode::PlanRequired),
+            "conflict" => return error(ErrorCode::Conflict),
+            "limited" => return error(ErrorCode::RateLimited),
+            "down" => return Err(Status::unavailable("tcp connect error: 10.1.2.3:5432")),
+            "broken" => return Err(Status::internal("no column `hash` in 10.1.2.3")),
+            "old" => return Err(Status::unimplemented("")),
+            "panic" => panic!("hash of 10.1.2.3"),
+            _ => return error(ErrorCode::Unauthenticated),
+        }
+        let message = request.into_inner();
+        self.calls.lock().unwrap().push(format!("{message:?}"));
+        Ok(message)
+    }
+}
+
+fn known(what: &str, id: i64) -> Result<(), Status> {
+    if (1..=TOTAL).contains(&id) { Ok(()) } else { Err(ApiError::not_found(what, id).into()) }
+}
+
+pub(crate) fn at(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos })
+}
+
+fn webhook(id: i64) -> v1::Webhook {
+    v1::Webhook {
+        id,
+        name: "CI".into(),
+        url: "https://ci.example.com/hook".into(),
+        r#type: "generic".into(),
+        events: vec!["run.completed".into()],
+        projects: None,
+        allow_insecure: false,
+        active: true,
+        inactive_reason: String::new(),
+        secret: "whsec_…abcd".into(),
+        created_at: at(1_800_000_000, 0),
+        updated_at: at(1_800_000_001, 500_000_000),
+        warnings: Vec::new(),
+    }
+}
+
+fn token(id: i64) -> v1::Token {
+    v1::Token {
+        id,
+        name: "deploy".into(),
+        role: "project_admin".into(),
+        projects: vec![3, 7],
+        instance: "acme".into(),
+        prefix: "tmw_ab".into(),
+        created_at: at(1_800_000_000, 0),
+        expires_at: None,
+    }
+}
+
+/// The ids on a page.
+fn ids(page: i32, per_page: i32) -> impl Iterator<Item = i64> {
+    let start = i64::from(page - 1) * i64::from(per_page);
+    (1..=TOTAL).filter(move |id| *id > start && *id <= start + i64::from(per_page))
+}
+
+#[tonic::async_trait]
+impl Webhooks for Fake {
+    async fn create_webhook(&self, request: Request<v1::CreateWebhookRequest>) -> Answer<v1::CreateWebhookResponse> {
+        let draft = self.enter(request)?;
+        if draft.url.starts_with("ftp:") {
+            let faults = [("url", "must be https"), ("url", "has no host"), ("events", "too few")];
+            return Err(ApiError::fields(faults.map(|(field, text)| (field.into(), text.into())).into()).into());
+        }
+        let (name, url, projects) = (draft.name, draft.url, draft.projects);
+        let secret = "whsec_whole".into();
+        Ok(Response::new(v1::CreateWebhookResponse {
+            webhook: Some(v1::Webhook { name, url, projects, secret, ..webhook(41) }),
+        }))
+    }
+
+    async fn get_webhook(&self, request: Request<v1::GetWebhookRequest>) -> Answer<v1::GetWebhookResponse> {
+        let id = self.enter(request)?.id;
+        known("webhook", id)?;
+        // An answer that breaks its schema.
+        Ok(Response::new(v1::GetWebhookResponse { webhook: (id != 13).then(|| webhook(id)) }))
+    }
+
+    async fn list_webhooks(&self, request: Request<v1::ListWebhooksRequest>) -> Answer<v1::ListWebhooksResponse> {
+        let v1::ListWebhooksRequest { page, per_page } = self.enter(request)?;
+        let webhooks = ids(page, per_page).map(webhook).collect();
+        Ok(Response::new(v1::ListWebhooksResponse { webhooks, total: TOTAL }))
+    }
+
+    async fn delete_webhook(&self, request: Request<v1::DeleteWebhookRequest>) -> Answer<v1::DeleteWebhookResponse> {
+        known("webhook", self.enter(request)?.id)?;
+        Ok(Response::new(v1::DeleteWebhookResponse {}))
+    }
+
+    async fn activate_webhook(
+        &self,
+        request: Request<v1::ActivateWebhookRequest>,
+    ) -> Answer<v1::ActivateWebhookResponse> {
+        let id = self.enter(request)?.id;
+        known("webhook", id)?;
+        Ok(Response::new(v1::ActivateWebhookResponse { webhook: Some(webhook(id)) }))
+    }
+
+    async fn deactivate_webhook(
+        &self,
+        request: Request<v1::DeactivateWebhookRequest>,
+    ) -> Answer<v1::DeactivateWebhookResponse> {
+        let id = self.enter(request)?.id;
+        known("webhook", id)?;
+        let inactive = v1::Webhook { active: false, inactive_reason: "endpoint kept failing".into(), ..webhook(id) };
+        Ok(Response::new(v1::DeactivateWebhookResponse { webhook: Some(inactive) }))
+    }
+
+    async fn create_token(&self, request: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
+        let wanted = self.enter(request)?;
+        let made = v1::Token { name: wanted.name, expires_at: wanted.expires_at, ..token(41) };
+        Ok(Response::new(v1::CreateTokenResponse { token: Some(made), text: "tmw_abcdef".into() }))
+    }
+
+    async fn list_tokens(&self, request: Request<v1::ListTokensRequest>) -> Answer<v1::ListTokensResponse> {
+        let v1::ListTokensRequest { page, per_page } = self.enter(request)?;
+        let tokens = ids(page, per_page).map(token).collect();
+        Ok(Response::new(v1::ListTokensResponse { tokens, total: TOTAL }))
+    }
+
+    async fn revoke_token(&self, request: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
+        known("token", self.enter(request)?.id)?;
+        Ok(Response::new(v1::RevokeTokenResponse {}))
+    }
+}
+
+fn failed(id: &str) -> v1::Entry {
+    v1::Entry {
+        id: id.into(),
+        delivery_id: DELIVERY.into(),
+        event_id: "e".into(),
+        event_type: "run.completed".into(),
+        webhook_id: 1,
+        project_id: 3,
+        attempt: 1,
+        status: v1::DeliveryStatus::Failed.into(),
+        time: at(1_800_000_000, 0),
+        duration_us: 12_345,
+        response_code: 503,
+        error_class: "server_error".into(),
+        error: "the endpoint answered 503".into(),
+        url: "https://ci.example.com/hook".into(),
+        remote_address: "93.184.216.34:443".into(),
+        ..v1::Entry::default()
+    }
+}
+
+fn pending(id: &str) -> v1::Entry {
+    v1::Entry {
+        attempt: 2,
+        status: v1::DeliveryStatus::Pending.into(),
+        due_at: at(1_800_000_120, 0),
+        waits_for: "webhook inactive".into(),
+        duration_us: 0,
+        response_code: 0,
+        error_class: String::new(),
+        error: String::new(),
+        remote_address: String::new(),
+        ..failed(id)
+    }
+}
+
+fn whole(entry: v1::Entry) -> v1::Entry {
+    let headers = vec![v1::Header { name: "x-testmo-event".into(), value: "run.completed".into() }];
+    let request = v1::HttpRequest { headers: headers.clone(), body: "{\"é\":1}".into() };
+    let response = v1::HttpResponse { headers, body: vec![0xff, 0xfe].into(), truncated: true };
+    v1::Entry { request: Some(request), response: Some(response), ..entry }
+}
+
+#[tonic::async_trait]
+impl History for Fake {
+    async fn list_entries(&self, request: Request<v1::ListEntriesRequest>) -> Answer<v1::ListEntriesResponse> {
+        let asked = self.enter(request)?;
+        let next_cursor = if asked.cursor.is_empty() { "older" } else { "" }.into();
+        let entries = vec![pending("b"), failed("a")];
+        Ok(Response::new(v1::ListEntriesResponse { entries, next_cursor, prev_cursor: asked.cursor }))
+    }
+
+    async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::GetDeliveryResponse> {
+        let id = self.enter(request)?.delivery_id;
+        if id != DELIVERY {
+            return Err(ApiError::not_found("delivery", id).into());
+        }
+        let delivery = v1::Delivery {
+            id,
+            event_id: "e".into(),
+            event_type: "run.completed".into(),
+            webhook_id: 1,
+            project_id: 3,
+            status: v1::DeliveryStatus::Pending.into(),
+            is_test: false,
+            created_at: at(1_800_000_000, 0),
+            entries: vec![whole(failed("a")), pending("b")],
+        };
+        Ok(Response::new(v1::GetDeliveryResponse { delivery: Some(delivery) }))
+    }
+}

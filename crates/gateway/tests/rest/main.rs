@@ -1,0 +1,13 @@
+//! The REST API against services in memory: what it asks of them, what it makes of their answers, and what it refuses.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are outside the functions marked as tests"
+)]
+
+mod answers;
+mod bodies;
+mod fake;
+mod guarding;
+mod refusals;
+mod support;

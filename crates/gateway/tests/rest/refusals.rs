@@ -1,0 +1,194 @@
+//! What every route refuses: a table of routes, and what is wrong with requests to them.
+
+use axum::{body::Body, http::header};
+use serde_json::json;
+
+use crate::{fake::DELIVERY, support::Api};
+
+/// Method, path with a place for an id, an id that exists, a body that fits.
+type Route = (&'static str, &'static str, &'static str, Option<&'static str>);
+
+const WEBHOOK: &str = r#"{"name":"a","url":"https://a.example","type":"generic","events":["run.created"]}"#;
+const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
+
+const ROUTES: [Route; 13] = [
+    ("GET", "/webhooks", "", None),
+    ("POST", "/webhooks", "", Some(WEBHOOK)),
+    ("GET", "/webhooks/ID", "7", None),
+    ("DELETE", "/webhooks/ID", "7", None),
+    ("POST", "/webhooks/ID/activate", "7", None),
+    ("POST", "/webhooks/ID/deactivate", "7", None),
+    ("GET", "/webhooks/ID/deliveries", "7", None),
+    ("GET", "/webhooks/deliveries", "", None),
+    ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
+    ("GET", "/webhooks/events", "", None),
+    ("GET", "/tokens", "", None),
+    ("POST", "/tokens", "", Some(TOKEN)),
+    ("DELETE", "/tokens/ID", "7", None),
+];
+
+fn path(route: &Route) -> String {
+    route.1.replace("ID", route.2)
+}
+
+#[tokio::test]
+async fn every_route_answers_and_wants_a_token() {
+    let api = Api::new();
+    for route in &ROUTES {
+        let path = path(route);
+        assert!(api.send("admin", route.0, &path, route.3).await.status < 300, "{route:?}");
+        for authorization in [
+            &[][..],
+            &[""],
+            &["admin"],
+            &["Bearer"],
+            &["Bearer  "],
+            &["Basic admin"],
+            &["Bearer admin", "Bearer admin"],
+            &["Bearer \u{e9}"],
+        ] {
+            api.fake.calls();
+            // The body is bad as well: who may not come in is not told what is wrong.
+            let mut request = api.request(route.0, &path);
+            for value in authorization {
+                request = request.header(header::AUTHORIZATION, *value);
+            }
+            let answer = api.answer(request.body(Body::from("{")).unwrap()).await;
+            let answer = answer.refused(401, "unauthenticated", &[]);
+            assert_eq!(answer.headers["www-authenticate"], "Bearer", "{route:?}");
+            assert!(api.fake.calls().is_empty(), "{route:?}");
+        }
+    }
+    let request = api.request("GET", "/webhooks").header(header::AUTHORIZATION, "bearer   admin");
+    api.answer(request.body(Body::empty()).unwrap()).await.ok(200);
+}
+
+#[tokio::test]
+async fn what_the_services_say_becomes_a_status() {
+    let api = Api::new();
+    for route in &ROUTES {
+        for (token, status, code) in [
+            ("nobody", 401, "unauthenticated"),
+            ("member", 403, "forbidden"),
+            ("plan", 403, "plan_required"),
+            ("conflict", 409, "conflict"),
+            ("limited", 429, "rate_limited"),
+            ("broken", 500, "internal"),
+            ("old", 500, "internal"),
+            ("panic", 500, "internal"),
+            ("down", 503, "unavailable"),
+        ] {
+            let answer = api.send(token, route.0, &path(route), route.3).await.refused(status, code, &[]);
+            assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{route:?}");
+            let retry_after = answer.headers.get("retry-after").map(|value| value.to_str().unwrap());
+            assert_eq!(retry_after, (status == 503).then_some("1"), "{route:?}");
+            assert!(!answer.text.contains("10.1.2.3") && !answer.text.contains("hash"), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_parameters_are_named() {
+    let api = Api::new();
+    for route in &ROUTES {
+        let path = path(route);
+        let answer = api.send("admin", route.0, &format!("{path}?colour=1&per_page2=3"), route.3).await;
+        let answer = answer.refused(422, "validation_failed", &["colour", "per_page2"]);
+        let text = answer.json["errors"]["colour"][0].as_str().unwrap().to_owned();
+        let known = match (route.0, route.1) {
+            ("GET", "/webhooks" | "/tokens") => "known are page, per_page",
+            ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => "known are status, per_page, cursor",
+            _ => "none is taken here",
+        };
+        assert_eq!(text, format!("unknown query parameter; {known}"), "{route:?}");
+    }
+    assert!(api.fake.calls().is_empty());
+}
+
+#[tokio::test]
+async fn parameters_have_their_values() {
+    let api = Api::new();
+    for (query, fields) in [
+        ("page=0", &["page"][..]),
+        ("page=-1", &["page"]),
+        ("page=x", &["page"]),
+        ("page=", &["page"]),
+        ("page=2147483648", &["page"]),
+        ("page=1&page=2", &["page"]),
+        ("per_page=0", &["per_page"]),
+        ("per_page=16", &["per_page"]),
+        ("per_page=100.0", &["per_page"]),
+        ("per_page=99999999999", &["per_page"]),
+        ("page=0&per_page=1&x", &["page", "per_page", "x"]),
+        ("%FF=1", &["\u{fffd}"]),
+    ] {
+        for path in ["/webhooks", "/tokens"] {
+            api.get(&format!("{path}?{query}")).await.refused(422, "validation_failed", fields);
+        }
+    }
+    for (query, fields) in [
+        ("status=done", &["status"][..]),
+        ("status=", &["status"]),
+        ("status=Failed", &["status"]),
+        ("page=1", &["page"]),
+        ("per_page=-15&cursor=a&cursor=b", &["cursor", "per_page"]),
+    ] {
+        for path in ["/webhooks/deliveries", "/webhooks/7/deliveries"] {
+            api.get(&format!("{path}?{query}")).await.refused(422, "validation_failed", fields);
+        }
+    }
+    assert!(api.fake.calls().is_empty());
+}
+
+#[tokio::test]
+async fn ids_that_are_none_do_not_exist() {
+    let api = Api::new();
+    for route in ROUTES.iter().filter(|route| !route.2.is_empty()) {
+        for id in ["0", "-1", "+7", "07", "7.0", "x", "%20", "%FF", "9223372036854775808", "7%2F7", "null"] {
+            let path = route.1.replace("ID", id);
+            api.send("admin", route.0, &path, route.3).await.refused(404, "not_found", &[]);
+        }
+        assert!(api.fake.calls().is_empty(), "{route:?}");
+        if route.1 != "/webhooks/ID/deliveries" {
+            let unknown =
+                if route.2 == DELIVERY { "0190a8f2-5b7e-7c1d-9a3e-000000000000" } else { "9223372036854775807" };
+            api.send("admin", route.0, &route.1.replace("ID", unknown), route.3).await.refused(404, "not_found", &[]);
+            assert_eq!(api.fake.calls().len(), 1, "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_methods() {
+    let api = Api::new();
+    for path in ["", "/", "/webhook", "/webhooks/", "/webhooks/7/", "/webhooks/7/explode", "/tokens/7/x"] {
+        for method in ["GET", "POST", "BREW"] {
+            api.send("admin", method, path, None).await.refused(404, "not_found", &[]);
+        }
+    }
+    for (path, allowed) in [
+        ("/webhooks", "GET,HEAD,POST"),
+        ("/webhooks/7", "DELETE,GET,HEAD"),
+        ("/webhooks/7/activate", "POST"),
+        ("/webhooks/7/deactivate", "POST"),
+        ("/webhooks/7/deliveries", "GET,HEAD"),
+        ("/webhooks/deliveries", "GET,HEAD"),
+        ("/webhooks/deliveries/7", "GET,HEAD"),
+        ("/webhooks/events", "GET,HEAD"),
+        ("/tokens", "GET,HEAD,POST"),
+        ("/tokens/7", "DELETE"),
+    ] {
+        for method in ["PUT", "PATCH", "OPTIONS", "BREW"] {
+            let answer = api.send("admin", method, path, None).await.refused(405, "method_not_allowed", &[]);
+            let mut allow: Vec<_> = answer.headers["allow"].to_str().unwrap().split(',').collect();
+            allow.sort_unstable();
+            assert_eq!(allow.join(","), allowed, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_its_object_is_a_fault() {
+    let answer = Api::new().get("/webhooks/13").await.refused(500, "internal", &[]);
+    assert_eq!(answer.json["errors"], json!({}));
+}

@@ -1,0 +1,155 @@
+//! The router over the fake services, and its answers.
+
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::{Mutex, Once},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, header},
+};
+use gateway::{Catalogue, Services, router};
+use proto::{
+    channel::LocalServices,
+    v1::{history_server::HistoryServer, webhooks_server::WebhooksServer},
+};
+use serde_json::{Value, json};
+use tonic::service::Routes;
+use tower::ServiceExt as _;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::fake::Fake;
+
+/// What all tests of this program have logged. One log for all: with a subscriber for each test, what is logged first
+/// by a test without one stays off for those with one.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start_logging() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_writer(|| Log)
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::NEW)
+            .with_ansi(false)
+            .init();
+    });
+}
+
+/// What all tests of this program have logged up to now.
+pub(crate) fn logged() -> String {
+    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
+}
+
+/// The API over a fake.
+pub(crate) struct Api {
+    pub(crate) fake: Fake,
+    router: Router,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Null where the body is empty.
+    pub(crate) json: Value,
+    pub(crate) text: String,
+}
+
+pub(crate) fn catalogue() -> Catalogue {
+    Catalogue::new(|kind| Ok::<_, Infallible>(format!(r#"{{"id":"1","event":"{kind}","a":1.10}}"#).into_bytes()))
+        .unwrap()
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        let fake = Fake::default();
+        start_logging();
+        let local = LocalServices::default();
+        local.set(Routes::new(WebhooksServer::new(fake.clone())).add_service(HistoryServer::new(fake.clone())));
+        let services = Services { webhooks: local.channel(), history: local.channel(), catalogue: catalogue() };
+        Self { fake, router: router(services) }
+    }
+
+    pub(crate) fn over(services: Services) -> Self {
+        start_logging();
+        Self { fake: Fake::default(), router: router(services) }
+    }
+
+    /// As somebody with this token (that is, with the header `Bearer <token>`).
+    pub(crate) async fn send(&self, token: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
+        let mut request = self.request(method, path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        self.answer(request.body(Body::from(body.unwrap_or_default().to_owned())).unwrap()).await
+    }
+
+    /// As the administrator.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("admin", "GET", path, None).await
+    }
+
+    /// As the administrator.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("admin", "POST", path, Some(&body.to_string())).await
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(format!("/api/v1{path}"))
+    }
+
+    /// Every answer has the security headers, and every error the documented form.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Answer {
+        let what = format!("{} {}", request.method(), request.uri());
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, json, text };
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{what}");
+        assert_eq!(answer.headers["cache-control"], "no-store", "{what}");
+        if answer.status >= 400 {
+            assert_eq!(answer.headers["content-type"], "application/json", "{what}");
+            assert!(answer.json["message"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {answer:?}");
+            assert!(answer.json["code"].is_string() && answer.json["errors"].is_object(), "{what}: {answer:?}");
+            assert_eq!(answer.json.as_object().unwrap().len(), 3, "{what}: {answer:?}");
+        }
+        answer
+    }
+}
+
+impl Answer {
+    /// Panics unless it has this status.
+    pub(crate) fn ok(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// Panics unless it is this error, about exactly these fields (in alphabetical order).
+    pub(crate) fn refused(self, status: u16, code: &str, fields: &[&str]) -> Self {
+        assert_eq!((self.status, &self.json["code"]), (status, &json!(code)), "{}", self.text);
+        let errors = self.json["errors"].as_object().unwrap();
+        assert_eq!(errors.keys().map(String::as_str).collect::<Vec<_>>(), fields, "{}", self.text);
+        for complaints in errors.values() {
+            assert!(complaints.as_array().unwrap().iter().all(Value::is_string), "{}", self.text);
+        }
+        self
+    }
+}

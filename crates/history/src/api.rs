@@ -1,0 +1,164 @@
+//! The service `History`: what operators may read.
+
+use std::sync::Arc;
+
+use domain::{Identity, Role};
+use proto::{
+    error::{ApiError, ErrorCode},
+    v1::{
+        DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, ListEntriesRequest, ListEntriesResponse,
+        history_server::History,
+    },
+};
+use runtime::Authenticator;
+use tonic::{Request, Response, Status as GrpcStatus, metadata::MetadataMap};
+use uuid::Uuid;
+
+use crate::{
+    cursor, entries,
+    model::Status,
+    recording::store_status,
+    registry::Registry,
+    store::{Entry, ListQuery, Page, Position, Store},
+};
+
+const PAGE_SIZES: [usize; 4] = [15, 25, 50, 100];
+
+/// The service; for callers with a token.
+pub(crate) struct HistoryService {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+}
+
+/// What a caller may read.
+struct Reader {
+    identity: Identity,
+    instance: String,
+    /// Only entries of these; `None`: all.
+    projects: Option<Vec<i64>>,
+}
+
+#[tonic::async_trait]
+impl History for HistoryService {
+    async fn list_entries(
+        &self,
+        request: Request<ListEntriesRequest>,
+    ) -> Result<Response<ListEntriesResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let request = request.into_inner();
+        let query = query(&reader, &request)?;
+        let (found, next, prev) = self.page(query).await?;
+        if found.is_empty() && request.cursor.is_empty() && request.webhook_id != 0 {
+            self.must_exist(&reader, request.webhook_id).await?;
+        }
+        Ok(Response::new(ListEntriesResponse {
+            entries: found.into_iter().map(entries::entry).collect(),
+            next_cursor: next.map(cursor::older_than).unwrap_or_default(),
+            prev_cursor: prev.map(cursor::newer_than).unwrap_or_default(),
+        }))
+    }
+
+    async fn get_delivery(
+        &self,
+        request: Request<GetDeliveryRequest>,
+    ) -> Result<Response<GetDeliveryResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
+        let id: Uuid = request.into_inner().delivery_id.parse().map_err(|_| missing())?;
+        let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
+        let may_read = reader.projects.as_ref().is_none_or(|projects| {
+            let deleted = self.registry.known(found.delivery.webhook_id).is_some_and(|webhook| webhook.deleted);
+            projects.contains(&found.delivery.project_id) && !deleted
+        });
+        if !may_read {
+            return Err(missing().into());
+        }
+        Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found)) }))
+    }
+}
+
+impl HistoryService {
+    async fn reader(&self, metadata: &MetadataMap) -> Result<Reader, GrpcStatus> {
+        let identity = runtime::caller(self.authenticator.as_ref(), metadata).await?;
+        let projects = match &identity.role {
+            Role::SystemAdmin => None,
+            Role::ProjectAdmin(projects) => Some(projects.clone()),
+            Role::Member | Role::Publisher => {
+                let message = "reading history needs a token of role system_admin or project_admin";
+                return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+            }
+        };
+        let instance = identity.instance.as_ref().map_or_else(String::new, ToString::to_string);
+        Ok(Reader { identity, instance, projects })
+    }
+
+    /// A page, and where the next and the previous one begin, if there are such.
+    async fn page(&self, mut query: ListQuery) -> Result<(Vec<Entry>, Option<Position>, Option<Position>), GrpcStatus> {
+        let (mut found, mut more) = self.store.list(&query).await.map_err(store_status)?;
+        if matches!(query.page, Page::NewerThan(_)) && !more {
+            // It reaches the newest entry: then it is the first page, and a full one.
+            query.page = Page::Newest;
+            (found, more) = self.store.list(&query).await.map_err(store_status)?;
+        }
+        let first = found.first().map(Entry::position);
+        let last = found.last().map(Entry::position);
+        Ok(match query.page {
+            Page::Newest => (found, last.filter(|_| more), None),
+            // Without entries: back to the entry that this page was to follow.
+            Page::OlderThan(Position { time, delivery_id, number }) => {
+                let before = Position { time, delivery_id, number: number.saturating_sub(1) };
+                (found, last.filter(|_| more), first.or(Some(before)))
+            }
+            Page::NewerThan(_) => (found, last, first),
+        })
+    }
+
+    /// A webhook that the caller may not know of answers as one that does not exist.
+    async fn must_exist(&self, reader: &Reader, webhook_id: i64) -> Result<(), GrpcStatus> {
+        let webhook = match self.registry.look_up(webhook_id).await {
+            Ok(webhook) => webhook,
+            Err(error) => {
+                // Every webhook then looks like one without entries.
+                tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");
+                return Ok(());
+            }
+        };
+        let exists = webhook.is_some_and(|webhook| {
+            let visible = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
+            webhook.instance == reader.instance && visible
+        });
+        if exists { Ok(()) } else { Err(ApiError::not_found("webhook", webhook_id).into()) }
+    }
+}
+
+fn query(reader: &Reader, request: &ListEntriesRequest) -> Result<ListQuery, GrpcStatus> {
+    if request.webhook_id == 0 && reader.projects.is_some() {
+        let message = "listing the entries of all webhooks needs a token of role system_admin";
+        return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+    }
+    let status = match DeliveryStatus::try_from(request.status) {
+        Ok(DeliveryStatus::Unspecified) => None,
+        Ok(DeliveryStatus::Pending) => Some(Status::Pending),
+        Ok(DeliveryStatus::Delivered) => Some(Status::Delivered),
+        Ok(DeliveryStatus::Failed) => Some(Status::Failed),
+        Err(_) => return Err(field("status", "must be pending, delivered or failed")),
+    };
+    let limit = match usize::try_from(request.per_page) {
+        Ok(0) => 100,
+        Ok(size) if PAGE_SIZES.contains(&size) => size,
+        _ => return Err(field("per_page", "must be 15, 25, 50 or 100")),
+    };
+    Ok(ListQuery {
+        instance: reader.instance.clone(),
+        webhook_id: Some(request.webhook_id).filter(|id| *id != 0),
+        projects: reader.projects.clone(),
+        status,
+        page: cursor::page(&request.cursor)?,
+        limit,
+    })
+}
+
+fn field(name: &str, message: &str) -> GrpcStatus {
+    ApiError::fields(vec![(name.to_owned(), message.to_owned())]).into()
+}

@@ -1,0 +1,94 @@
+//! Entries of the store as the public schema has them.
+
+use bytes::Bytes;
+use domain::Timestamp;
+use prost::Message as _;
+use proto::{
+    convert::timestamp,
+    v1::{Delivery, DeliveryStatus, Entry, HttpRequest, HttpResponse},
+};
+
+use crate::{
+    model::Status,
+    store::{self, WholeDelivery, WholeEntry},
+};
+
+/// An entry without headers and bodies.
+pub(crate) fn entry(entry: store::Entry) -> Entry {
+    let id = domain::entry_id(entry.delivery.id, u32::try_from(entry.number).unwrap_or_default());
+    Entry {
+        id: id.to_string(),
+        delivery_id: entry.delivery.id.to_string(),
+        event_id: entry.delivery.event_id.to_string(),
+        event_type: entry.delivery.event_type,
+        webhook_id: entry.delivery.webhook_id,
+        project_id: entry.delivery.project_id,
+        attempt: entry.number,
+        status: status(entry.status).into(),
+        is_test: entry.delivery.is_test,
+        time: Some(time(entry.time)),
+        due_at: entry.due_at.map(time),
+        waits_for: if entry.held { "webhook inactive".to_owned() } else { String::new() },
+        duration_us: entry.duration_us,
+        response_code: entry.response_code,
+        error_class: entry.error_class,
+        error: entry.error,
+        url: entry.url,
+        remote_address: entry.remote_address,
+        request: None,
+        response: None,
+    }
+}
+
+/// A delivery with everything.
+pub(crate) fn delivery(whole: WholeDelivery) -> Delivery {
+    let is = |wanted| whole.entries.iter().any(|entry| entry.entry.status == wanted);
+    let stands = if is(Status::Pending) {
+        Status::Pending
+    } else if is(Status::Delivered) {
+        Status::Delivered
+    } else {
+        Status::Failed
+    };
+    let body = whole.body.unwrap_or_default();
+    Delivery {
+        id: whole.delivery.id.to_string(),
+        event_id: whole.delivery.event_id.to_string(),
+        event_type: whole.delivery.event_type,
+        webhook_id: whole.delivery.webhook_id,
+        project_id: whole.delivery.project_id,
+        status: status(stands).into(),
+        is_test: whole.delivery.is_test,
+        created_at: Some(time(whole.delivery.matched_at)),
+        entries: whole.entries.into_iter().map(|entry| whole_entry(entry, &body)).collect(),
+    }
+}
+
+/// An entry with what was sent and what came back; nothing was sent where no attempt was made, and nothing came back
+/// without a status.
+fn whole_entry(whole: WholeEntry, body: &Bytes) -> Entry {
+    let truncated = whole.entry.response_truncated;
+    let mut entry = entry(whole.entry);
+    if whole.made {
+        // What was written here can be read here.
+        let request = HttpRequest::decode(whole.request_headers.as_slice()).unwrap_or_default();
+        entry.request = Some(HttpRequest { body: body.clone(), ..request });
+        if entry.response_code != 0 {
+            let response = HttpResponse::decode(whole.response_headers.as_slice()).unwrap_or_default();
+            entry.response = Some(HttpResponse { body: whole.response_body.into(), truncated, ..response });
+        }
+    }
+    entry
+}
+
+const fn status(status: Status) -> DeliveryStatus {
+    match status {
+        Status::Pending => DeliveryStatus::Pending,
+        Status::Delivered => DeliveryStatus::Delivered,
+        Status::Failed => DeliveryStatus::Failed,
+    }
+}
+
+fn time(micros: i64) -> prost_types::Timestamp {
+    timestamp(Timestamp::from_micros(micros))
+}

@@ -1,0 +1,306 @@
+//! What records change, worked out without a database, so that both stores come to the same.
+//!
+//! Records come in any order and more than once. So nothing here depends on order: of several accounts of one attempt
+//! the best wins ([`Rank`]), an end stays an end, and of several waits the one for the latest attempt wins, unless that
+//! attempt is there already.
+
+use std::{
+    borrow::Cow,
+    cmp::Reverse,
+    collections::{BTreeMap, btree_map::Entry},
+};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::model::{Attempt, Delivery, EventKey, Record, WaitState, What};
+
+/// Which of two accounts of the same attempt stands: the greater one. An attempt that was made says more than an end
+/// without one, a success more than a failure, and of equals the first stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    made: bool,
+    delivered: bool,
+    started_at: Reverse<i64>,
+    duration_us: Reverse<i64>,
+}
+
+/// A stored attempt, as far as merging needs it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct StoredAttempt {
+    pub(crate) delivery_id: Uuid,
+    pub(crate) number: i32,
+    pub(crate) status: i16,
+    pub(crate) made: bool,
+    #[sqlx(rename = "final")]
+    pub(crate) is_final: bool,
+    pub(crate) started_at: i64,
+    pub(crate) duration_us: i64,
+}
+
+/// A stored wait. With number 0 it is a row that is only there to be locked.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct StoredWait {
+    pub(crate) delivery_id: Uuid,
+    #[sqlx(flatten)]
+    pub(crate) wait: Wait,
+}
+
+/// What a delivery waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Wait {
+    pub(crate) number: i32,
+    pub(crate) state: i16,
+    pub(crate) due_at: i64,
+    pub(crate) config_version: i64,
+    pub(crate) generation: i32,
+    pub(crate) leased_until: i64,
+    pub(crate) since: i64,
+}
+
+impl Wait {
+    /// What a delivery waits for when its event is opened.
+    pub(crate) const fn first(delivery: &Delivery) -> Self {
+        Self {
+            number: 1,
+            state: WaitState::Event.code(),
+            due_at: delivery.matched_at,
+            config_version: 0,
+            generation: 0,
+            leased_until: 0,
+            since: delivery.matched_at,
+        }
+    }
+}
+
+/// As statuses of attempts are stored.
+pub(crate) const FAILED: i16 = 1;
+pub(crate) const DELIVERED: i16 = 2;
+
+/// An attempt to be written.
+#[derive(Debug)]
+pub(crate) struct NewAttempt<'a> {
+    pub(crate) delivery: &'a Delivery,
+    pub(crate) number: i32,
+    pub(crate) made: bool,
+    pub(crate) is_final: bool,
+    pub(crate) content: Cow<'a, Attempt>,
+}
+
+impl NewAttempt<'_> {
+    pub(crate) fn status(&self) -> i16 {
+        if self.content.delivered { DELIVERED } else { FAILED }
+    }
+}
+
+/// A body to be written, unless there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct NewBody<'a> {
+    pub(crate) event: EventKey,
+    pub(crate) format: &'a str,
+    pub(crate) content: &'a Bytes,
+}
+
+/// What is to be written, each list ascending by delivery.
+#[derive(Debug, Default)]
+pub(crate) struct Plan<'a> {
+    /// Attempts to be removed, because a better account of them is among those to be inserted.
+    pub(crate) replaced: Vec<(Uuid, i32)>,
+    pub(crate) attempts: Vec<NewAttempt<'a>>,
+    /// Attempts that are there and turn out to be their delivery's end.
+    pub(crate) ended: Vec<(Uuid, i32)>,
+    pub(crate) waits: Vec<(&'a Delivery, Wait)>,
+    pub(crate) waits_over: Vec<Uuid>,
+    pub(crate) bodies: Vec<NewBody<'a>>,
+}
+
+/// What `records` change about deliveries of which this is stored.
+pub(crate) fn plan<'a>(records: &'a [Record], attempts: &[StoredAttempt], waits: &[StoredWait]) -> Plan<'a> {
+    let mut deliveries: BTreeMap<Uuid, State<'a>> = BTreeMap::new();
+    for record in records {
+        deliveries.entry(record.delivery.id).or_insert_with(|| State::new(&record.delivery));
+    }
+    for attempt in attempts {
+        if let Some(state) = deliveries.get_mut(&attempt.delivery_id) {
+            state.attempts.insert(attempt.number, Slot::stored(attempt));
+        }
+    }
+    for stored in waits {
+        if let Some(state) = deliveries.get_mut(&stored.delivery_id) {
+            state.row = true;
+            state.before = (stored.wait.number > 0).then_some(stored.wait);
+            state.wait = state.before;
+        }
+    }
+    let mut bodies: BTreeMap<(EventKey, &str), &Bytes> = BTreeMap::new();
+    for record in records {
+        if let Some(state) = deliveries.get_mut(&record.delivery.id) {
+            state.apply(record);
+        }
+        if !record.body.is_empty() {
+            bodies.entry((record.delivery.event(), &record.delivery.format)).or_insert(&record.body);
+        }
+    }
+    let mut plan = Plan::default();
+    for (id, state) in deliveries {
+        state.finish(id, &mut plan);
+    }
+    plan.bodies = bodies.into_iter().map(|((event, format), content)| NewBody { event, format, content }).collect();
+    plan
+}
+
+/// An attempt's account that stands, and what is stored of it.
+struct Slot<'a> {
+    rank: Rank,
+    is_final: bool,
+    /// `None`: the stored one stands.
+    winner: Option<&'a Record>,
+    /// What is stored: whether it is final. `None`: nothing.
+    stored: Option<bool>,
+}
+
+impl Slot<'_> {
+    fn stored(attempt: &StoredAttempt) -> Self {
+        let rank = Rank {
+            made: attempt.made,
+            delivered: attempt.status == DELIVERED,
+            started_at: Reverse(attempt.started_at),
+            duration_us: Reverse(attempt.duration_us),
+        };
+        Self { rank, is_final: attempt.is_final, winner: None, stored: Some(attempt.is_final) }
+    }
+}
+
+/// A delivery while records are applied to it.
+struct State<'a> {
+    delivery: &'a Delivery,
+    attempts: BTreeMap<i32, Slot<'a>>,
+    wait: Option<Wait>,
+    before: Option<Wait>,
+    row: bool,
+}
+
+impl<'a> State<'a> {
+    const fn new(delivery: &'a Delivery) -> Self {
+        Self { delivery, attempts: BTreeMap::new(), wait: None, before: None, row: false }
+    }
+
+    fn apply(&mut self, record: &'a Record) {
+        let unmade = |started_at: i64| Rank {
+            made: false,
+            delivered: false,
+            started_at: Reverse(started_at),
+            duration_us: Reverse(0),
+        };
+        match &record.what {
+            What::Attempt(attempt) => {
+                let rank = Rank {
+                    made: true,
+                    delivered: attempt.delivered,
+                    started_at: Reverse(attempt.started_at),
+                    duration_us: Reverse(attempt.duration_us),
+                };
+                let is_final = attempt.delivered || attempt.next_due_at == 0;
+                self.attempt(record, rank, is_final);
+                if !is_final {
+                    let ended_at = attempt.started_at.saturating_add(attempt.duration_us);
+                    self.wait_for(
+                        record.number.saturating_add(1),
+                        WaitState::Message,
+                        attempt.next_due_at,
+                        0,
+                        ended_at,
+                    );
+                }
+            }
+            What::Hold { due_at, config_version } => {
+                self.wait_for(record.number, WaitState::Held, *due_at, *config_version, record.delivery.matched_at);
+            }
+            What::Cancel { at, .. } => self.attempt(record, unmade(*at), true),
+        }
+    }
+
+    fn attempt(&mut self, record: &'a Record, rank: Rank, is_final: bool) {
+        match self.attempts.entry(record.number) {
+            Entry::Vacant(free) => {
+                free.insert(Slot { rank, is_final, winner: Some(record), stored: None });
+            }
+            Entry::Occupied(mut slot) => {
+                let slot = slot.get_mut();
+                slot.is_final |= is_final;
+                if rank > slot.rank {
+                    slot.rank = rank;
+                    slot.winner = Some(record);
+                }
+            }
+        }
+    }
+
+    fn wait_for(&mut self, number: i32, state: WaitState, due_at: i64, config_version: i64, since: i64) {
+        let new = Wait { number, state: state.code(), due_at, config_version, generation: 0, leased_until: 0, since };
+        self.wait = Some(match self.wait {
+            Some(old) => better_wait(old, new),
+            None => new,
+        });
+    }
+
+    fn finish(self, id: Uuid, plan: &mut Plan<'a>) {
+        let ended = self.attempts.values().any(|slot| slot.is_final);
+        let last = self.attempts.last_key_value().map_or(0, |(number, _)| *number);
+        let wait = self.wait.filter(|wait| !ended && wait.number > last);
+        match wait {
+            Some(wait) if self.before != Some(wait) => plan.waits.push((self.delivery, wait)),
+            None if self.row => plan.waits_over.push(id),
+            _ => {}
+        }
+        for (number, slot) in self.attempts {
+            match (slot.winner, slot.stored) {
+                (Some(record), stored) => {
+                    if stored.is_some() {
+                        plan.replaced.push((id, number));
+                    }
+                    plan.attempts.push(new_attempt(record, slot.rank.made, slot.is_final));
+                }
+                (None, Some(false)) if slot.is_final => plan.ended.push((id, number)),
+                (None, _) => {}
+            }
+        }
+    }
+}
+
+/// Of two waits the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
+/// being queued again calls that off, because nobody may be left to send it.
+fn better_wait(old: Wait, new: Wait) -> Wait {
+    const HELD: i16 = WaitState::Held.code();
+    if old.number != new.number {
+        return if old.number > new.number { old } else { new };
+    }
+    let since = old.since.max(new.since);
+    let kept = match (old.state, new.state) {
+        (HELD, HELD) => {
+            let (config_version, due_at) = (old.config_version, old.due_at).max((new.config_version, new.due_at));
+            Wait { config_version, due_at, leased_until: 0, ..old }
+        }
+        (HELD, _) => old,
+        (_, HELD) => Wait { generation: old.generation, ..new },
+        _ => Wait { state: old.state.max(new.state), due_at: old.due_at.max(new.due_at), ..old },
+    };
+    Wait { since, ..kept }
+}
+
+fn new_attempt(record: &Record, made: bool, is_final: bool) -> NewAttempt<'_> {
+    let content = match &record.what {
+        What::Attempt(attempt) => Cow::Borrowed(attempt.as_ref()),
+        What::Cancel { at, error_class, error } => Cow::Owned(Attempt {
+            started_at: *at,
+            error_class: error_class.clone(),
+            error: error.clone(),
+            ..Attempt::default()
+        }),
+        What::Hold { .. } => Cow::Owned(Attempt::default()),
+    };
+    NewAttempt { delivery: &record.delivery, number: record.number, made, is_final, content }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Records commute and may be repeated: whatever the order, the repeats and the batches, the same rows result.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Rows as a database would hold them.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rows {
+    attempts: BTreeMap<(Uuid, i32), (bool, bool, Attempt)>,
+    waits: BTreeMap<Uuid, Wait>,
+    bodies: BTreeSet<(EventKey, String)>,
+}
+
+impl Rows {
+    fn record(&mut self, records: &[Record]) {
+        let attempts: Vec<StoredAttempt> = self.attempts.iter().map(|(key, row)| stored(*key, row)).collect();
+        let waits: Vec<StoredWait> =
+            self.waits.iter().map(|(id, wait)| StoredWait { delivery_id: *id, wait: *wait }).collect();
+        let plan = plan(records, &attempts, &waits);
+        for key in plan.replaced {
+            self.attempts.remove(&key).expect("what is replaced is there");
+        }
+        for key in plan.ended {
+            self.attempts.get_mut(&key).expect("what has ended is there").1 = true;
+        }
+        for attempt in plan.attempts {
+            let row = (attempt.made, attempt.is_final, attempt.content.clone().into_owned());
+            let before = self.attempts.insert((attempt.delivery.id, attempt.number), row);
+            assert!(before.is_none(), "a plan inserts nothing that is there");
+        }
+        for (delivery, wait) in plan.waits {
+            self.waits.insert(delivery.id, wait);
+        }
+        for id in plan.waits_over {
+            self.waits.remove(&id).expect("a wait that is over was there");
+        }
+        self.bodies.extend(plan.bodies.into_iter().map(|body| (body.event, body.format.to_owned())));
+    }
+}
+
+fn stored(key: (Uuid, i32), (made, is_final, content): &(bool, bool, Attempt)) -> StoredAttempt {
+    StoredAttempt {
+        delivery_id: key.0,
+        number: key.1,
+        status: if content.delivered { DELIVERED } else { FAILED },
+        made: *made,
+        is_final: *is_final,
+        started_at: content.started_at,
+        duration_us: content.duration_us,
+    }
+}
+
+fn delivery(webhook_id: i64) -> Delivery {
+    let event_id = Uuid::from_u128(1);
+    Delivery {
+        id: domain::delivery_id(event_id, webhook_id),
+        instance: "default".into(),
+        webhook_id,
+        event_id,
+        event_type: "run.completed".into(),
+        project_id: 1,
+        matched_at: 1000,
+        format: "generic".into(),
+        is_test: false,
+    }
+}
+
+fn record(webhook_id: i64, number: i32, what: What) -> Record {
+    Record { delivery: delivery(webhook_id), number, body: Bytes::from_static(b"{}"), what }
+}
+
+fn attempt(started_at: i64, delivered: bool, next_due_at: i64) -> What {
+    What::Attempt(Box::new(Attempt { started_at, delivered, next_due_at, ..Attempt::default() }))
+}
+
+fn hold(config_version: i64) -> What {
+    What::Hold { due_at: 1000 + config_version, config_version }
+}
+
+fn cancel(at: i64) -> What {
+    What::Cancel { at, error_class: "cancelled".into(), error: "webhook deleted".into() }
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    // Times are distinct enough that no two accounts of an attempt are equals; of equals the first stands.
+    let what = prop_oneof![
+        4 => (0..1_000_000i64, prop::bool::weighted(0.2), prop_oneof![Just(0), 2000..9000i64])
+            .prop_map(|(at, delivered, next)| attempt(at, delivered, next)),
+        2 => (1..5i64).prop_map(hold),
+        1 => (0..1_000_000i64).prop_map(cancel),
+    ];
+    (1..3i64, 1..5i32, what).prop_map(|(webhook_id, number, what)| record(webhook_id, number, what))
+}
+
+proptest! {
+    #[test]
+    fn order_repeats_and_batches_do_not_matter(
+        (records, disorder) in prop::collection::vec(any_record(), 1..12).prop_flat_map(|records| {
+            let twice: Vec<Record> = records.iter().chain(&records).cloned().collect();
+            (Just(records), Just(twice).prop_shuffle())
+        }),
+        cuts in prop::collection::vec(1..4usize, 24),
+    ) {
+        let mut expected = Rows::default();
+        expected.record(&records);
+        let mut rows = Rows::default();
+        let mut rest = disorder.as_slice();
+        for cut in cuts {
+            let (batch, left) = rest.split_at(cut.min(rest.len()));
+            rows.record(batch);
+            rest = left;
+        }
+        rows.record(rest);
+        prop_assert_eq!(&rows, &expected);
+        rows.record(&disorder);
+        prop_assert_eq!(&rows, &expected);
+        for (id, wait) in &rows.waits {
+            let of = rows.attempts.iter().filter(|((delivery, _), _)| delivery == id);
+            prop_assert!(of.clone().all(|((_, number), row)| *number < wait.number && !row.1));
+        }
+    }
+}
+
+fn after(records: &[Record]) -> Rows {
+    let mut rows = Rows::default();
+    records.iter().for_each(|record| rows.record(std::slice::from_ref(record)));
+    rows
+}
+
+#[test]
+fn the_outcome_of_an_attempt_on_the_wire_stands_and_its_delivery_has_ended() {
+    for records in [
+        [record(1, 1, cancel(10)), record(1, 1, attempt(5, false, 5000))],
+        [record(1, 1, attempt(5, false, 5000)), record(1, 1, cancel(10))],
+    ] {
+        let rows = after(&records);
+        let (made, is_final, content) = &rows.attempts[&(delivery(1).id, 1)];
+        assert!(*made && *is_final && content.started_at == 5);
+        assert!(rows.waits.is_empty());
+    }
+}
+
+#[test]
+fn a_late_hold_does_not_outlive_its_attempt() {
+    let rows =
+        after(&[record(1, 1, attempt(5, false, 5000)), record(1, 2, attempt(9, true, 0)), record(1, 2, hold(3))]);
+    assert!(rows.waits.is_empty());
+}
+
+#[test]
+fn a_hold_keeps_the_generation_and_calls_off_a_release() {
+    let mut rows = after(&[record(1, 1, hold(3))]);
+    let wait = rows.waits.get_mut(&delivery(1).id).unwrap();
+    (wait.generation, wait.leased_until) = (4, 99);
+    rows.record(&[record(1, 1, hold(3))]);
+    let wait = rows.waits[&delivery(1).id];
+    assert_eq!((wait.generation, wait.leased_until, wait.state), (4, 0, WaitState::Held.code()));
+    rows.record(&[record(1, 1, attempt(5, false, 5000))]);
+    let wait = rows.waits[&delivery(1).id];
+    assert_eq!((wait.number, wait.generation, wait.state), (2, 0, WaitState::Message.code()));
+}

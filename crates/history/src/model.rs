@@ -1,0 +1,221 @@
+//! What history is told, as its stores take it: checked, and free of what a database refuses.
+//!
+//! Times are microseconds since the Unix epoch.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// Whose an event is, and which: publishers choose event ids, so an id alone says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventKey {
+    /// The instance.
+    pub instance: String,
+    /// The event's id.
+    pub event_id: Uuid,
+}
+
+/// One event for one webhook.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Delivery {
+    /// Its id.
+    #[sqlx(rename = "delivery_id")]
+    pub id: Uuid,
+    /// Its instance.
+    pub instance: String,
+    /// Its webhook.
+    pub webhook_id: i64,
+    /// Its event.
+    pub event_id: Uuid,
+    /// The event's type.
+    pub event_type: String,
+    /// The event's project.
+    pub project_id: i64,
+    /// When it was matched.
+    pub matched_at: i64,
+    /// The format of its body.
+    pub format: String,
+    /// Whether it is a test payload.
+    pub is_test: bool,
+}
+
+impl Delivery {
+    /// The event that it delivers.
+    #[must_use]
+    pub fn event(&self) -> EventKey {
+        EventKey { instance: self.instance.clone(), event_id: self.event_id }
+    }
+}
+
+/// What became of an attempt, or of the wait for one.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Which attempt: 1, 2, …
+    pub number: i32,
+    /// The body, where it may not be stored yet; empty otherwise.
+    pub body: Bytes,
+    /// What became of it.
+    pub what: What,
+}
+
+/// See [`Record`].
+#[derive(Clone, Debug)]
+pub enum What {
+    /// It was made.
+    Attempt(Box<Attempt>),
+    /// It waits here until it is released.
+    Hold {
+        /// When to go on, were it not for the reason.
+        due_at: i64,
+        /// The configuration version that was in force.
+        config_version: i64,
+    },
+    /// It will never be made; the delivery has failed.
+    Cancel {
+        /// When.
+        at: i64,
+        /// One word.
+        error_class: String,
+        /// For people.
+        error: String,
+    },
+}
+
+/// An attempt that was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it started.
+    pub started_at: i64,
+    /// How long it took, in microseconds.
+    pub duration_us: i64,
+    /// Whether the answer was 2xx.
+    pub delivered: bool,
+    /// The HTTP status; 0: none.
+    pub response_code: i32,
+    /// One word; empty: no error.
+    pub error_class: String,
+    /// For people.
+    pub error: String,
+    /// Where it was posted to, secret parts masked.
+    pub url: String,
+    /// The address connected to; empty: none.
+    pub remote_address: String,
+    /// The encoded `testmo.webhooks.v1.HttpRequest` without its body.
+    pub request_headers: Vec<u8>,
+    /// The encoded `testmo.webhooks.v1.HttpResponse` without its body.
+    pub response_headers: Vec<u8>,
+    /// What was received.
+    pub response_body: Bytes,
+    /// Whether there was more.
+    pub response_truncated: bool,
+    /// When the next attempt is due; 0: there is none.
+    pub next_due_at: i64,
+}
+
+/// An event about to be dispatched.
+#[derive(Clone, Debug)]
+pub struct OpenEvent {
+    /// Which.
+    pub key: EventKey,
+    /// Fresh with each publish.
+    pub publish_id: Uuid,
+    /// Whether its id came from the publisher.
+    pub claim: bool,
+    /// Whether its message may have been worked on before.
+    pub redelivered: bool,
+    /// Its type.
+    pub event_type: String,
+    /// Its project.
+    pub project_id: i64,
+    /// When it was matched.
+    pub matched_at: i64,
+    /// Format and content of its bodies.
+    pub bodies: Vec<(String, Bytes)>,
+    /// Webhook and format of its deliveries.
+    pub deliveries: Vec<(i64, String)>,
+}
+
+impl OpenEvent {
+    /// The delivery to a webhook.
+    #[must_use]
+    pub fn delivery(&self, webhook_id: i64, format: &str) -> Delivery {
+        Delivery {
+            id: domain::delivery_id(self.key.event_id, webhook_id),
+            instance: self.key.instance.clone(),
+            webhook_id,
+            event_id: self.key.event_id,
+            event_type: self.event_type.clone(),
+            project_id: self.project_id,
+            matched_at: self.matched_at,
+            format: format.to_owned(),
+            is_test: false,
+        }
+    }
+}
+
+/// What is to be done with an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Send all its deliveries.
+    New,
+    /// Its id was published before; send nothing.
+    Duplicate,
+    /// It was opened before by the same publish; send to these webhooks (ascending).
+    Redelivered(Vec<i64>),
+}
+
+/// A delivery about to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckItem {
+    /// Which.
+    pub delivery_id: Uuid,
+    /// The attempt about to be made.
+    pub number: i32,
+    /// How often it had been queued again.
+    pub generation: i32,
+}
+
+/// What a delivery waits with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitState {
+    /// With its event's message.
+    Event,
+    /// With a message of its own.
+    Message,
+    /// Here, until it is released.
+    Held,
+}
+
+impl WaitState {
+    /// As it is stored.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::Event => 0,
+            Self::Message => 1,
+            Self::Held => 2,
+        }
+    }
+
+    /// From what is stored.
+    #[must_use]
+    pub const fn from_code(code: i16) -> Self {
+        match code {
+            0 => Self::Event,
+            2 => Self::Held,
+            _ => Self::Message,
+        }
+    }
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Waits for its attempt.
+    Pending,
+    /// The endpoint answered 2xx.
+    Delivered,
+    /// It did not.
+    Failed,
+}

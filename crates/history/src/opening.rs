@@ -1,0 +1,148 @@
+//! What `Open` answers and writes, worked out without a database, so that both stores come to the same.
+//!
+//! A store first inserts the claims, then looks up what is known of the events that [`in_doubt`] names, and then
+//! [`decide`]s.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::{
+    merge::NewBody,
+    model::{Delivery, EventKey, OpenEvent, Opened, WaitState},
+};
+
+/// The claims of a batch's events.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// Those that this batch has made.
+    pub(crate) made: HashSet<EventKey>,
+    /// The publishes that they and the others belong to.
+    pub(crate) publishes: HashMap<EventKey, Uuid>,
+}
+
+/// A wait for an attempt, as far as opening needs it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct KnownWait {
+    pub(crate) instance: String,
+    pub(crate) event_id: Uuid,
+    pub(crate) delivery_id: Uuid,
+    pub(crate) webhook_id: i64,
+    pub(crate) number: i32,
+    pub(crate) state: i16,
+}
+
+/// What is stored of the events in doubt.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) waits: Vec<KnownWait>,
+    /// Deliveries with an attempt.
+    pub(crate) attempted: HashSet<Uuid>,
+    /// Events with a body.
+    pub(crate) bodies: HashSet<EventKey>,
+}
+
+/// What is to be written, each list ascending and without repeats.
+#[derive(Debug, Default)]
+pub(crate) struct Decision<'a> {
+    pub(crate) results: Vec<Opened>,
+    /// To be written unless the delivery waits already or has an attempt.
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) bodies: Vec<NewBody<'a>>,
+}
+
+/// The claims that a batch wants to make, ascending, the first of several for one event.
+pub(crate) fn wanted_claims(events: &[OpenEvent]) -> BTreeMap<&EventKey, Uuid> {
+    let mut wanted = BTreeMap::new();
+    for event in events.iter().filter(|event| event.claim) {
+        wanted.entry(&event.key).or_insert(event.publish_id);
+    }
+    wanted
+}
+
+/// The events for which it has to be looked up what is known of them.
+pub(crate) fn in_doubt<'a>(events: &'a [OpenEvent], claims: &Claims) -> Vec<&'a OpenEvent> {
+    let doubtful = |event: &&OpenEvent| match standing(event, claims) {
+        Standing::Taken => false,
+        Standing::Again => true,
+        Standing::First => event.redelivered,
+    };
+    events.iter().filter(doubtful).collect()
+}
+
+/// What becomes of the events. The same publish twice in a batch is sent once.
+pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known) -> Decision<'a> {
+    let mut waits: HashMap<(&str, Uuid), Vec<&KnownWait>> = HashMap::new();
+    for wait in &known.waits {
+        waits.entry((&wait.instance, wait.event_id)).or_default().push(wait);
+    }
+    let mut deliveries = BTreeMap::new();
+    let mut bodies = BTreeMap::new();
+    let mut results = Vec::with_capacity(events.len());
+    let mut seen = HashSet::new();
+    for event in events {
+        let standing = standing(event, claims);
+        if standing == Standing::Taken {
+            results.push(Opened::Duplicate);
+            continue;
+        }
+        if !seen.insert(&event.key) {
+            results.push(Opened::Redelivered(Vec::new()));
+            continue;
+        }
+        let waiting = waits.get(&(event.key.instance.as_str(), event.key.event_id)).map_or(&[][..], Vec::as_slice);
+        let fresh: Vec<_> = match standing {
+            Standing::First => event.deliveries.iter().filter(|to| is_fresh(event, to.0, waiting, known)).collect(),
+            _ => Vec::new(),
+        };
+        let is_known = !waiting.is_empty() || fresh.len() < event.deliveries.len() || known.bodies.contains(&event.key);
+        let again = standing == Standing::Again || event.redelivered && is_known;
+        results.push(if again { redelivered(&fresh, waiting, known) } else { Opened::New });
+        for (webhook_id, format) in fresh {
+            let delivery = event.delivery(*webhook_id, format);
+            deliveries.insert(delivery.id, delivery);
+            for (format, content) in event.bodies.iter().filter(|body| body.0 == *format) {
+                let body = NewBody { event: event.key.clone(), format, content };
+                bodies.entry((&event.key, format)).or_insert(body);
+            }
+        }
+    }
+    Decision { results, deliveries: deliveries.into_values().collect(), bodies: bodies.into_values().collect() }
+}
+
+/// How an event stands to the claim on its id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is this publish's now, or claims nothing.
+    First,
+    /// This publish has opened it before.
+    Again,
+    /// Another publish has it.
+    Taken,
+}
+
+fn standing(event: &OpenEvent, claims: &Claims) -> Standing {
+    if !event.claim {
+        return Standing::First;
+    }
+    match claims.publishes.get(&event.key) {
+        Some(publish) if *publish != event.publish_id => Standing::Taken,
+        Some(_) if !claims.made.contains(&event.key) => Standing::Again,
+        _ => Standing::First,
+    }
+}
+
+/// Whether nothing is known of a delivery. An event that is in doubt may have been sent in part while history could not
+/// be reached: then nothing is known of what was not sent, and that must be sent.
+fn is_fresh(event: &OpenEvent, webhook_id: i64, waiting: &[&KnownWait], known: &Known) -> bool {
+    let id = domain::delivery_id(event.key.event_id, webhook_id);
+    !known.attempted.contains(&id) && waiting.iter().all(|wait| wait.delivery_id != id)
+}
+
+fn redelivered(fresh: &[&(i64, String)], waiting: &[&KnownWait], known: &Known) -> Opened {
+    let unsent = waiting.iter().filter(|wait| {
+        wait.number == 1 && wait.state == WaitState::Event.code() && !known.attempted.contains(&wait.delivery_id)
+    });
+    let webhooks: BTreeSet<i64> = unsent.map(|wait| wait.webhook_id).chain(fresh.iter().map(|to| to.0)).collect();
+    Opened::Redelivered(webhooks.into_iter().collect())
+}

@@ -1,0 +1,76 @@
+//! The service `Recording`: what the dispatcher tells history and asks it.
+
+use std::sync::Arc;
+
+use domain::Clock;
+use proto::{
+    error::{ApiError, ErrorCode},
+    internal::v1::{
+        CheckRequest, CheckResponse, OpenOutcome, OpenRequest, OpenResponse, OpenResult, RecordRequest, RecordResponse,
+        recording_server::Recording,
+    },
+};
+use runtime::ServiceCredential;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    convert::{self, Invalid},
+    model::Opened,
+    store::{Store, StoreError},
+};
+
+/// The service; for callers with the services' credential.
+pub(crate) struct RecordingService {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) credential: ServiceCredential,
+}
+
+#[tonic::async_trait]
+impl Recording for RecordingService {
+    async fn open(&self, request: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let events = all(request.into_inner().events, "events", convert::open_event)?;
+        let opened = self.store.open(events, self.clock.now().as_micros()).await.map_err(store_status)?;
+        Ok(Response::new(OpenResponse { results: opened.into_iter().map(result).collect() }))
+    }
+
+    async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let records = all(request.into_inner().records, "records", convert::record)?;
+        self.store.record(records.into()).await.map_err(store_status)?;
+        Ok(Response::new(RecordResponse {}))
+    }
+
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let items = all(request.into_inner().items, "items", convert::check_item)?;
+        let send = self.store.check(&items).await.map_err(store_status)?;
+        Ok(Response::new(CheckResponse { send }))
+    }
+}
+
+fn all<M, T>(messages: Vec<M>, list: &str, read: fn(M) -> Result<T, Invalid>) -> Result<Vec<T>, Status> {
+    let read = messages.into_iter().enumerate().map(|(index, message)| {
+        read(message).map_err(|fault| ApiError::new(ErrorCode::Malformed, format!("{list}[{index}].{fault}")).into())
+    });
+    read.collect()
+}
+
+fn result(opened: Opened) -> OpenResult {
+    let (outcome, unsent_webhook_ids) = match opened {
+        Opened::New => (OpenOutcome::New, Vec::new()),
+        Opened::Duplicate => (OpenOutcome::Duplicate, Vec::new()),
+        Opened::Redelivered(unsent) => (OpenOutcome::Redelivered, unsent),
+    };
+    OpenResult { outcome: outcome.into(), unsent_webhook_ids }
+}
+
+/// What a caller is told when the store fails; the log has the rest.
+pub(crate) fn store_status(error: StoreError) -> Status {
+    tracing::error!(%error, "a request to history failed");
+    match error {
+        StoreError::Refused { .. } => ApiError::new(ErrorCode::Malformed, "history cannot store this").into(),
+        _ => ApiError::new(ErrorCode::Unavailable, "history cannot reach its database now; try again").into(),
+    }
+}

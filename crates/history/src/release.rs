@@ -1,0 +1,237 @@
+//! What becomes of deliveries that wait: held ones are queued again when their webhook is active, or end after 7 days;
+//! those of a deleted webhook end at once, however they wait.
+//!
+//! Queuing again takes three steps: a lease and a new generation are committed, the message is published and confirmed,
+//! the row is settled. A crash after the first leaves the row held; when the lease has run out it gets another
+//! generation, and `Check` drops what may have been published of the older one. So nothing is lost.
+
+use std::{sync::Arc, time::Duration};
+
+use broker::{Broker, Lane, Outgoing};
+use bytes::Bytes;
+use domain::{Clock, ErrorClass, IdSource, Timestamp};
+use prost::Message as _;
+use proto::{
+    convert::uuid_bytes,
+    internal::v1::{DeliveryRef, DeliveryTask},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::{Record, What},
+    registry::Registry,
+    store::{Released, Store, StoreError, TakeHeld, Waiting},
+};
+
+/// How often the subscription service is asked and what waits is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long a delivery waits for its webhook to be activated.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longer than the broker takes to confirm.
+const LEASE: Duration = Duration::from_secs(30);
+/// Deliveries of one webhook that are queued again before it is the next webhook's turn.
+const RELEASE: i64 = 100;
+/// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
+const END: i64 = 500;
+const WEBHOOKS: usize = 200;
+/// A deletion is looked after in every round for this long, because what was matched before it may still arrive; after
+/// that only now and then.
+const LATELY: Duration = Duration::from_secs(120);
+const ALL_DELETED_EVERY: Duration = Duration::from_secs(60);
+
+/// The loop and what it works with.
+pub(crate) struct Release {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+/// Why a round ended early.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("cannot learn which webhooks are active: {0}")]
+    Configuration(tonic::Status),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot queue held deliveries again: {0}")]
+    Publish(#[from] broker::PublishError),
+}
+
+impl Release {
+    /// Runs until shutdown.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut troubled = false;
+        let mut all_deleted_at = Instant::now();
+        loop {
+            let all_deleted = all_deleted_at.elapsed() >= ALL_DELETED_EVERY;
+            if all_deleted {
+                all_deleted_at = Instant::now();
+            }
+            // A round that is cut short leaves leases behind at worst.
+            let Some(round) = shutdown.run_until_cancelled(self.round(all_deleted)).await else { return };
+            match &round {
+                Ok(()) if troubled => tracing::info!("waiting deliveries are looked after again"),
+                Err(error) if !troubled => tracing::warn!(%error, "cannot look after waiting deliveries; trying on"),
+                _ => {}
+            }
+            troubled = round.is_err();
+            if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn round(&self, all_deleted: bool) -> Result<(), Trouble> {
+        let refreshed = self.registry.refresh().await.map_err(Trouble::Configuration);
+        // What is known stays true for most webhooks; without anything known, nothing is certain.
+        if let Some(version) = self.registry.version() {
+            self.end_deleted(all_deleted).await?;
+            self.end_expired().await?;
+            self.release(version).await?;
+        }
+        refreshed
+    }
+
+    async fn end_deleted(&self, all: bool) -> Result<(), Trouble> {
+        let deleted = self.registry.deleted((!all).then_some(LATELY));
+        for webhooks in deleted.chunks(WEBHOOKS) {
+            loop {
+                let waiting = self.store.waiting_for(webhooks, END).await?;
+                if waiting.is_empty() {
+                    break;
+                }
+                self.end(waiting, "webhook deleted").await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_expired(&self) -> Result<(), Trouble> {
+        loop {
+            let before = self.clock.now().minus(PATIENCE).as_micros();
+            let waiting = self.store.held_since(before, END).await?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            self.end(waiting, "expired while inactive").await?;
+        }
+    }
+
+    /// Ends deliveries as if their attempt had failed for good. Should one be on the wire, its outcome stands.
+    async fn end(&self, waiting: Vec<Waiting>, reason: &str) -> Result<(), StoreError> {
+        let at = self.clock.now().as_micros();
+        let record = |waiting: Waiting| Record {
+            delivery: waiting.delivery,
+            number: waiting.number,
+            body: Bytes::new(),
+            what: What::Cancel { at, error_class: ErrorClass::Cancelled.name().into(), error: reason.into() },
+        };
+        tracing::info!(deliveries = waiting.len(), reason, "deliveries ended");
+        self.store.record(waiting.into_iter().map(record).collect()).await
+    }
+
+    /// Queues held deliveries of active webhooks again, webhook by webhook in turn.
+    async fn release(&self, version: i64) -> Result<(), Trouble> {
+        let mut webhooks = self.registry.active(self.store.held_webhooks().await?);
+        while !webhooks.is_empty() {
+            let mut more = Vec::new();
+            for webhook_id in webhooks {
+                if self.release_some(webhook_id, version).await? {
+                    more.push(webhook_id);
+                }
+            }
+            webhooks = more;
+        }
+        Ok(())
+    }
+
+    /// Answers whether there may be more.
+    async fn release_some(&self, webhook_id: i64, config_version: i64) -> Result<bool, Trouble> {
+        let now = self.clock.now();
+        let leased_until = now.plus(LEASE).as_micros();
+        let take = TakeHeld { webhook_id, config_version, now: now.as_micros(), leased_until, limit: RELEASE };
+        let taken = self.store.take_held(take).await?;
+        let more = i64::try_from(taken.len()).is_ok_and(|taken| taken == RELEASE);
+        let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
+        if !bodiless.is_empty() {
+            // It may be in a record that has not come yet. Tried again when the lease has run out.
+            tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
+        }
+        let messages = ready.iter().map(|held| self.message(held)).collect();
+        let answers = self.broker.publish(messages).await;
+        let (mut queued, mut refused, mut trouble) = (Vec::new(), Vec::new(), None);
+        for (held, answer) in ready.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => queued.push(held),
+                Err(error) => {
+                    trouble = Some(error);
+                    refused.push(held);
+                }
+            }
+        }
+        self.store.released(&queued).await?;
+        self.store.not_released(&refused).await?;
+        if !queued.is_empty() {
+            tracing::info!(webhook_id, deliveries = queued.len(), "held deliveries are queued again");
+        }
+        trouble.map_or(Ok(more), |error| Err(error.into()))
+    }
+
+    fn message(&self, held: &Released) -> Outgoing {
+        let delivery = &held.delivery;
+        let task = DeliveryTask {
+            delivery: Some(DeliveryRef {
+                delivery_id: uuid_bytes(delivery.id),
+                instance: delivery.instance.clone(),
+                webhook_id: delivery.webhook_id,
+                event_id: uuid_bytes(delivery.event_id),
+                event_type: delivery.event_type.clone(),
+                project_id: delivery.project_id,
+                matched_at: delivery.matched_at,
+                format: delivery.format.clone(),
+                is_test: delivery.is_test,
+            }),
+            number: held.number,
+            generation: held.generation,
+            body: held.body.clone().unwrap_or_default(),
+        };
+        Outgoing {
+            lane: Lane::DeliverFast,
+            delay: Duration::ZERO,
+            body: task.encode_to_vec().into(),
+            message_id: self.ids.uuid(),
+            traceparent: None,
+        }
+    }
+}
+
+/// Forgets claims that no publisher can rely on any more. Runs until shutdown.
+pub(crate) async fn forget_claims(store: Arc<dyn Store>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(600);
+    loop {
+        let round = forget_old_claims(store.as_ref(), clock.now());
+        match shutdown.run_until_cancelled(round).await {
+            None => return,
+            Some(Err(error)) => tracing::warn!(%error, "cannot clean up the ids of old events; trying on"),
+            Some(Ok(())) => {}
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn forget_old_claims(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    /// Twice what publishers are promised.
+    const KEPT: Duration = Duration::from_secs(48 * 3600);
+    const AT_ONCE: i64 = 2000;
+    let before = now.minus(KEPT).as_micros();
+    while store.forget_claims(before, AT_ONCE).await? == AT_ONCE.unsigned_abs() {
+        // Others may write in between.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

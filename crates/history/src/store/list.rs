@@ -1,0 +1,310 @@
+//! Lists of entries: keyset pages over attempts and waits together.
+//!
+//! Each source (waits, and attempts of either status) has an index in list order, so a page reads at most a page of
+//! each, wherever it starts; here they are put together.
+
+use std::collections::HashSet;
+
+use sqlx::{Database, Encode, QueryBuilder, Type};
+use uuid::Uuid;
+
+use crate::{
+    merge::{DELIVERED, FAILED},
+    model::{Delivery, Status, WaitState},
+};
+
+/// Where an entry stands in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// When it started, or has waited since.
+    pub time: i64,
+    /// Its delivery.
+    pub delivery_id: Uuid,
+    /// Its attempt.
+    pub number: i32,
+}
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The newest entries.
+    Newest,
+    /// The newest of those older than this.
+    OlderThan(Position),
+    /// The oldest of those newer than this.
+    NewerThan(Position),
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Of this instance.
+    pub instance: String,
+    /// Of this webhook.
+    pub webhook_id: Option<i64>,
+    /// Of these projects.
+    pub projects: Option<Vec<i64>>,
+    /// Of this status.
+    pub status: Option<Status>,
+    /// Which page.
+    pub page: Page,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// One attempt, made or waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its delivery.
+    pub delivery: Delivery,
+    /// The attempt.
+    pub number: i32,
+    /// Where it stands.
+    pub status: Status,
+    /// When the attempt started, or has been waited for since.
+    pub time: i64,
+    /// When it is due, if it waits for that.
+    pub due_at: Option<i64>,
+    /// Whether it is held because its webhook is inactive.
+    pub held: bool,
+    /// How long the attempt took, in microseconds.
+    pub duration_us: i64,
+    /// The HTTP status; 0: none.
+    pub response_code: i32,
+    /// One word; empty: no error.
+    pub error_class: String,
+    /// For people.
+    pub error: String,
+    /// Where it was posted to, secret parts masked.
+    pub url: String,
+    /// The address connected to; empty: none.
+    pub remote_address: String,
+    /// Whether more was received than is stored.
+    pub response_truncated: bool,
+}
+
+impl Entry {
+    /// Where it stands in a list.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        Position { time: self.time, delivery_id: self.delivery.id, number: self.number }
+    }
+}
+
+/// An attempt as lists read it.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct AttemptRow {
+    #[sqlx(flatten)]
+    delivery: Delivery,
+    pub(super) number: i32,
+    status: i16,
+    started_at: i64,
+    duration_us: i64,
+    response_code: i32,
+    error_class: String,
+    error: String,
+    url: String,
+    remote_address: String,
+    response_truncated: bool,
+}
+
+/// A wait as lists read it.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct WaitRow {
+    #[sqlx(flatten)]
+    delivery: Delivery,
+    pub(super) number: i32,
+    state: i16,
+    due_at: i64,
+    since: i64,
+}
+
+/// The columns of [`Delivery`].
+macro_rules! delivery_columns {
+    () => {
+        "delivery_id, instance, webhook_id, event_id, event_type, project_id, matched_at, format, is_test"
+    };
+}
+pub(super) use delivery_columns;
+
+/// The columns of [`AttemptRow`].
+macro_rules! attempt_columns {
+    () => {
+        concat!(
+            crate::store::list::delivery_columns!(),
+            ", number, status, started_at, duration_us, response_code, error_class, error, url, remote_address, \
+             response_truncated"
+        )
+    };
+}
+pub(super) use attempt_columns;
+
+/// The columns of [`WaitRow`].
+macro_rules! wait_columns {
+    () => {
+        concat!(crate::store::list::delivery_columns!(), ", number, state, due_at, since")
+    };
+}
+pub(super) use wait_columns;
+
+impl From<AttemptRow> for Entry {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            delivery: row.delivery,
+            number: row.number,
+            status: if row.status == DELIVERED { Status::Delivered } else { Status::Failed },
+            time: row.started_at,
+            due_at: None,
+            held: false,
+            duration_us: row.duration_us,
+            response_code: row.response_code,
+            error_class: row.error_class,
+            error: row.error,
+            url: row.url,
+            remote_address: row.remote_address,
+            response_truncated: row.response_truncated,
+        }
+    }
+}
+
+impl From<WaitRow> for Entry {
+    fn from(row: WaitRow) -> Self {
+        let held = WaitState::from_code(row.state) == WaitState::Held;
+        Self {
+            delivery: row.delivery,
+            number: row.number,
+            status: Status::Pending,
+            time: row.since,
+            due_at: (!held).then_some(row.due_at),
+            held,
+            duration_us: 0,
+            response_code: 0,
+            error_class: String::new(),
+            error: String::new(),
+            url: String::new(),
+            remote_address: String::new(),
+            response_truncated: false,
+        }
+    }
+}
+
+impl ListQuery {
+    /// Whether waits are listed.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.status, None | Some(Status::Pending))
+    }
+
+    /// The statuses of the attempts that are listed.
+    pub(super) const fn attempts(&self) -> &'static [i16] {
+        match self.status {
+            None => &[FAILED, DELIVERED],
+            Some(Status::Failed) => &[FAILED],
+            Some(Status::Delivered) => &[DELIVERED],
+            Some(Status::Pending) => &[],
+        }
+    }
+
+    /// The statement that reads attempts of one status.
+    pub(super) fn select_attempts<DB: Bindable>(&self, status: i16) -> QueryBuilder<DB>
+    where
+        DB::Arguments: Default,
+    {
+        let mut query = QueryBuilder::new(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE instance = "));
+        DB::text(&mut query, &self.instance);
+        DB::status(query.push(" AND status = "), status);
+        self.finish(query, "started_at")
+    }
+
+    /// The statement that reads waits.
+    pub(super) fn select_waits<DB: Bindable>(&self) -> QueryBuilder<DB>
+    where
+        DB::Arguments: Default,
+    {
+        let mut query = QueryBuilder::new(concat!("SELECT ", wait_columns!(), " FROM pending WHERE instance = "));
+        DB::text(&mut query, &self.instance);
+        self.finish(query, "since")
+    }
+
+    fn finish<DB: Bindable>(&self, mut query: QueryBuilder<DB>, time: &str) -> QueryBuilder<DB> {
+        if let Some(webhook_id) = self.webhook_id {
+            DB::integer(query.push(" AND webhook_id = "), webhook_id);
+        }
+        if let Some(projects) = &self.projects {
+            // An empty list is no SQL; no project has the number 0.
+            query.push(" AND project_id IN (0");
+            projects.iter().for_each(|project| DB::integer(query.push(", "), *project));
+            query.push(")");
+        }
+        let (operator, position, order) = match self.page {
+            Page::Newest => ("", None, "DESC"),
+            Page::OlderThan(position) => ("<", Some(position), "DESC"),
+            Page::NewerThan(position) => (">", Some(position), "ASC"),
+        };
+        if let Some(position) = position {
+            query.push(format_args!(" AND ({time}, delivery_id, number) {operator} ("));
+            DB::integer(&mut query, position.time);
+            DB::id(query.push(", "), position.delivery_id);
+            DB::integer(query.push(", "), position.number.into());
+            query.push(")");
+        }
+        query.push(format_args!(" ORDER BY {time} {order}, delivery_id {order}, number {order} LIMIT "));
+        DB::integer(&mut query, i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1));
+        query
+    }
+
+    /// Puts together what the sources gave: the page, newest first, and whether there is more in its direction.
+    pub(super) fn page(&self, mut entries: Vec<Entry>) -> (Vec<Entry>, bool) {
+        // What was recorded between reading one source and the next is in both.
+        let attempted: HashSet<(Uuid, i32)> = entries
+            .iter()
+            .filter(|entry| entry.status != Status::Pending)
+            .map(|entry| (entry.delivery.id, entry.number))
+            .collect();
+        entries
+            .retain(|entry| entry.status != Status::Pending || !attempted.contains(&(entry.delivery.id, entry.number)));
+        let newer = matches!(self.page, Page::NewerThan(_));
+        entries.sort_unstable_by_key(Entry::position);
+        if !newer {
+            entries.reverse();
+        }
+        let more = entries.len() > self.limit;
+        entries.truncate(self.limit);
+        if newer {
+            entries.reverse();
+        }
+        (entries, more)
+    }
+}
+
+/// A database that takes the parameters of lists.
+pub(super) trait Bindable: Database {
+    fn text(query: &mut QueryBuilder<Self>, value: &str);
+    fn integer(query: &mut QueryBuilder<Self>, value: i64);
+    fn status(query: &mut QueryBuilder<Self>, value: i16);
+    fn id(query: &mut QueryBuilder<Self>, value: Uuid);
+}
+
+impl<DB> Bindable for DB
+where
+    DB: Database,
+    for<'q> String: Encode<'q, DB> + Type<DB>,
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'q> i16: Encode<'q, DB> + Type<DB>,
+    for<'q> Uuid: Encode<'q, DB> + Type<DB>,
+{
+    fn text(query: &mut QueryBuilder<Self>, value: &str) {
+        query.push_bind(value.to_owned());
+    }
+
+    fn integer(query: &mut QueryBuilder<Self>, value: i64) {
+        query.push_bind(value);
+    }
+
+    fn status(query: &mut QueryBuilder<Self>, value: i16) {
+        query.push_bind(value);
+    }
+
+    fn id(query: &mut QueryBuilder<Self>, value: Uuid) {
+        query.push_bind(value);
+    }
+}

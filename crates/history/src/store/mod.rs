@@ -1,0 +1,236 @@
+//! Where history is kept: the [`Store`] port and its adapters for PostgreSQL and SQLite.
+//!
+//! Both hold the same tables and run the same rules ([`crate::merge`], [`crate::opening`]); they differ in how they keep
+//! two writers apart. `tests/contract.rs` holds both to one list of tests.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::model::{CheckItem, Delivery, OpenEvent, Opened, Record};
+
+mod check;
+mod list;
+mod postgres;
+mod read;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use list::{Entry, ListQuery, Page, Position};
+pub use postgres::open_postgres;
+#[cfg(feature = "sqlite")]
+pub use sqlite::open_sqlite;
+
+/// Why the store cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be opened.
+    #[error("cannot open history database {address}: {reason}; check {setting}")]
+    Open {
+        /// Address or file, without credentials.
+        address: String,
+        /// What failed.
+        reason: String,
+        /// The setting that names the database.
+        setting: &'static str,
+    },
+    /// Its schema is not this program's, and it may not be brought up to date.
+    #[error("history database {address} is not up to date: {reason}; start once without --no-migrate")]
+    Outdated {
+        /// Address or file, without credentials.
+        address: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// It does not answer, or not as it should; trying again may help.
+    #[error("history database {address} fails: {reason}; check {setting}")]
+    Failed {
+        /// Address or file, without credentials.
+        address: String,
+        /// What failed.
+        reason: String,
+        /// The setting that names the database.
+        setting: &'static str,
+    },
+    /// It will never take this.
+    #[error("history database {address} refuses a record: {reason}")]
+    Refused {
+        /// Address or file, without credentials.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Names a database in errors.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    shown: Arc<str>,
+    setting: &'static str,
+}
+
+impl Address {
+    pub(crate) fn new(shown: impl fmt::Display, setting: &'static str) -> Self {
+        Self { shown: shown.to_string().into(), setting }
+    }
+
+    pub(crate) fn cannot_open(&self, reason: impl fmt::Display) -> StoreError {
+        StoreError::Open { address: self.shown.to_string(), reason: one_line(&reason), setting: self.setting }
+    }
+
+    pub(crate) fn outdated(&self, reason: impl fmt::Display) -> StoreError {
+        StoreError::Outdated { address: self.shown.to_string(), reason: one_line(&reason) }
+    }
+
+    pub(crate) fn failed(&self, error: &sqlx::Error) -> StoreError {
+        let address = self.shown.to_string();
+        let reason = one_line(error);
+        if is_refusal(error) {
+            StoreError::Refused { address, reason }
+        } else {
+            StoreError::Failed { address, reason, setting: self.setting }
+        }
+    }
+
+    /// The task that owns the database has gone.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn gone(&self) -> StoreError {
+        StoreError::Failed {
+            address: self.shown.to_string(),
+            reason: "it has been closed".into(),
+            setting: self.setting,
+        }
+    }
+}
+
+fn one_line(text: &impl fmt::Display) -> String {
+    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the data is at fault, not the database: PostgreSQL's classes 22 (data exception) and 23 (integrity), and
+/// SQLite's CONSTRAINT, MISMATCH and TOOBIG.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
+            Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
+            _ => code.starts_with("22") || code.starts_with("23"),
+        }),
+        _ => false,
+    }
+}
+
+/// A delivery that is being queued again, with what its message needs.
+#[derive(Clone, Debug)]
+pub struct Released {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The attempt to be made.
+    pub number: i32,
+    /// How often it has been queued again, this time included.
+    pub generation: i32,
+    /// Until when nobody else queues it again.
+    pub leased_until: i64,
+    /// Its body; `None`: it is not stored (yet).
+    pub body: Option<Bytes>,
+}
+
+/// Which held deliveries to take.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeHeld {
+    /// Their webhook.
+    pub webhook_id: i64,
+    /// Only what was held under this configuration version or an earlier one.
+    pub config_version: i64,
+    /// The time now.
+    pub now: i64,
+    /// Until when nobody else takes them.
+    pub leased_until: i64,
+    /// How many at most; those that wait longest first.
+    pub limit: i64,
+}
+
+/// A delivery that waits, as far as ending it needs it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Waiting {
+    /// The delivery.
+    #[sqlx(flatten)]
+    pub delivery: Delivery,
+    /// The attempt waited for.
+    pub number: i32,
+}
+
+/// A delivery with all its entries.
+#[derive(Clone, Debug)]
+pub struct WholeDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts and, at most one and last, what it waits for.
+    pub entries: Vec<WholeEntry>,
+    /// Its body; `None`: it is not stored.
+    pub body: Option<Bytes>,
+}
+
+/// An entry with everything that is known of it.
+#[derive(Clone, Debug)]
+pub struct WholeEntry {
+    /// What lists show.
+    pub entry: Entry,
+    /// Whether a request was sent.
+    pub made: bool,
+    /// The encoded `testmo.webhooks.v1.HttpRequest` without its body.
+    pub request_headers: Vec<u8>,
+    /// The encoded `testmo.webhooks.v1.HttpResponse` without its body.
+    pub response_headers: Vec<u8>,
+    /// What was received.
+    pub response_body: Vec<u8>,
+}
+
+/// History's database.
+///
+/// Contract, held by `tests/contract.rs` for every adapter: what returned `Ok` is committed; each call is done whole or
+/// not at all; any number of processes may work on the same PostgreSQL database; records commute and may be repeated.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Claims events for their publish and writes what they cause as pending. One result for each event, in order.
+    async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError>;
+
+    /// Writes what attempts came to.
+    async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError>;
+
+    /// Whether to send what is about to be sent. One answer for each item, in order.
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError>;
+
+    /// A page of entries, newest first, and whether there is more in the page's direction.
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError>;
+
+    /// A delivery of an instance; `None`: it has none such.
+    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError>;
+
+    /// The webhooks that have held deliveries, ascending.
+    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError>;
+
+    /// Takes held deliveries in order to queue them again: their generation grows, and until `leased_until` nobody else
+    /// takes them. They stay held until [`Store::released`].
+    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError>;
+
+    /// Their messages are durable: they wait no longer here, unless something came in between.
+    async fn released(&self, released: &[Released]) -> Result<(), StoreError>;
+
+    /// Their messages were not taken: others may take them at once.
+    async fn not_released(&self, released: &[Released]) -> Result<(), StoreError>;
+
+    /// What waits for these webhooks (instance and id), in whatever way; at most `limit`.
+    async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError>;
+
+    /// What is held and has waited since before `before`; at most `limit`.
+    async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Forgets claims made before `before`, at most `limit`; answers how many.
+    async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError>;
+
+    /// Answers if the database does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,219 @@
+//! PostgreSQL: a schema of its own in a database that the services share.
+//!
+//! Writers are kept apart by delivery: whoever changes what is known of a delivery first locks its row in `pending`,
+//! and makes one to lock if there is none. Every statement that waits for locks takes them in ascending order of their
+//! keys, and every transaction goes through the tables in the same order (claims, pending, attempts, bodies), so that
+//! no two can wait for each other.
+
+use std::{str::FromStr as _, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use super::{
+    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery, check,
+    list::{AttemptRow, WaitRow, wait_columns},
+    read::{self, WholeRow, whole_columns},
+};
+use crate::model::{CheckItem, OpenEvent, Opened, Record};
+
+mod open;
+mod record;
+mod release;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+const SCHEMA: &str = "history";
+const CONNECTIONS: u32 = 12;
+
+/// Opens history in the PostgreSQL database at `url`, in the schema `history`. With `migrate` the schema is made or
+/// brought up to date; without it, one that is not up to date is refused.
+///
+/// # Errors
+/// An address that cannot be read or reached, missing permissions, a schema that is not up to date.
+pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
+    const SETTING: &str = "database.url";
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| Address::new("(unreadable)", SETTING).cannot_open(error))?
+        .application_name("testmo-history")
+        .options([("search_path", SCHEMA)]);
+    let database = options.get_database().unwrap_or(options.get_username());
+    let address = Address::new(format_args!("{}:{}/{database}", options.get_host(), options.get_port()), SETTING);
+
+    let mut connection = PgConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
+    if migrate {
+        bring_up_to_date(&mut connection).await.map_err(|error| address.cannot_open(error))?;
+    } else if let Some(reason) = missing(&mut connection).await.map_err(|error| address.cannot_open(error))? {
+        return Err(address.outdated(reason));
+    }
+    drop(connection.close().await);
+
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options);
+    Ok(Arc::new(Postgres { pool, address }))
+}
+
+async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // Making a schema that is there needs a permission that a service's role need not have.
+    if !schema_exists(connection).await? {
+        let made = sqlx::query("CREATE SCHEMA IF NOT EXISTS history").execute(&mut *connection).await;
+        // Two programs that start at once may both try.
+        if made.is_err() && !schema_exists(connection).await? {
+            made?;
+        }
+    }
+    MIGRATIONS.run(connection).await.map_err(sqlx::Error::from)
+}
+
+async fn schema_exists(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
+        .bind(SCHEMA)
+        .fetch_one(connection)
+        .await
+}
+
+/// What the schema lacks; `None`: it is up to date.
+async fn missing(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    let made: bool = sqlx::query_scalar("SELECT to_regclass('history._sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !made {
+        return Ok(Some(format!("schema {SCHEMA} has not been made")));
+    }
+    let applied: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
+    let lacking = MIGRATIONS.iter().find(|migration| !applied.contains(&migration.version));
+    Ok(lacking.map(|migration| format!("migration {} is missing", migration.version)))
+}
+
+struct Postgres {
+    pool: PgPool,
+    address: Address,
+}
+
+impl Postgres {
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        self.address.failed(&error)
+    }
+
+    async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
+        let mut entries = Vec::new();
+        if query.waits() {
+            let rows: Vec<WaitRow> = query.select_waits().build_query_as().fetch_all(&self.pool).await?;
+            entries.extend(rows.into_iter().map(Entry::from));
+        }
+        for status in query.attempts() {
+            let rows: Vec<AttemptRow> = query.select_attempts(*status).build_query_as().fetch_all(&self.pool).await?;
+            entries.extend(rows.into_iter().map(Entry::from));
+        }
+        Ok(query.page(entries))
+    }
+
+    async fn read_delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, sqlx::Error> {
+        // Waits first: what moves from waiting to attempted in between is then seen twice, not missed.
+        let wait: Option<WaitRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            wait_columns!(),
+            " FROM pending WHERE delivery_id = $1 AND instance = $2"
+        ))
+        .bind(id)
+        .bind(instance)
+        .fetch_optional(&self.pool)
+        .await?;
+        let attempts: Vec<WholeRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            whole_columns!(),
+            " FROM attempts WHERE delivery_id = $1 AND instance = $2 ORDER BY number"
+        ))
+        .bind(id)
+        .bind(instance)
+        .fetch_all(&self.pool)
+        .await?;
+        let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
+        let body: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
+                .bind(instance)
+                .bind(found.0.event_id)
+                .bind(&found.0.format)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(Some(read::whole(found, body)))
+    }
+
+    async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
+        let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
+        let waits = sqlx::query_as(
+            "SELECT delivery_id, number, state, generation, leased_until FROM pending WHERE delivery_id = ANY($1)",
+        )
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        // After the waits: what is recorded in between is then seen as recorded.
+        let attempted = sqlx::query_as("SELECT delivery_id, number, final FROM attempts WHERE delivery_id = ANY($1)")
+            .bind(&ids)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(check::answers(items, &attempted, &waits))
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
+        open::open(&self.pool, &events, now).await.map_err(|error| self.failed(error))
+    }
+
+    async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        record::record(&self.pool, &records).await.map_err(|error| self.failed(error))
+    }
+
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+        self.look_up(items).await.map_err(|error| self.failed(error))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
+        self.read_page(query).await.map_err(|error| self.failed(error))
+    }
+
+    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+        self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
+    }
+
+    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        release::held_webhooks(&self.pool).await.map_err(|error| self.failed(error))
+    }
+
+    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        release::take_held(&self.pool, take).await.map_err(|error| self.failed(error))
+    }
+
+    async fn released(&self, released: &[Released]) -> Result<(), StoreError> {
+        release::settle(&self.pool, released, true).await.map_err(|error| self.failed(error))
+    }
+
+    async fn not_released(&self, released: &[Released]) -> Result<(), StoreError> {
+        release::settle(&self.pool, released, false).await.map_err(|error| self.failed(error))
+    }
+
+    async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        release::waiting_for(&self.pool, webhooks, limit).await.map_err(|error| self.failed(error))
+    }
+
+    async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        release::held_since(&self.pool, before, limit).await.map_err(|error| self.failed(error))
+    }
+
+    async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        release::forget_claims(&self.pool, before, limit).await.map_err(|error| self.failed(error))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(|error| self.failed(error))
+    }
+}

@@ -1,0 +1,222 @@
+//! Writing records: lock the deliveries, read what is known of them, merge, write the difference.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgPool, PgTransaction};
+use uuid::Uuid;
+
+use crate::{
+    merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
+    model::{Delivery, Record},
+};
+
+/// How often to start over when somebody else's row got in between. Each time somebody else has got on.
+const STARTS: u32 = 20;
+
+pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx::Error> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut deliveries: BTreeMap<Uuid, &Delivery> = BTreeMap::new();
+    for record in records {
+        deliveries.entry(record.delivery.id).or_insert(&record.delivery);
+    }
+    for _ in 0..STARTS {
+        let mut transaction = pool.begin().await?;
+        let Some(waits) = lock(&mut transaction, &deliveries).await? else {
+            transaction.rollback().await?;
+            continue;
+        };
+        let ids: Vec<Uuid> = deliveries.keys().copied().collect();
+        let attempts: Vec<StoredAttempt> = sqlx::query_as(
+            "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
+             WHERE delivery_id = ANY($1)",
+        )
+        .bind(ids)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let plan = merge::plan(records, &attempts, &waits);
+        write(&mut transaction, &plan).await?;
+        return transaction.commit().await;
+    }
+    Err(sqlx::Error::Protocol("others kept changing the same deliveries".into()))
+}
+
+/// Locks the deliveries' rows, made for the purpose where there are none. `None`: somebody made one meanwhile, so that
+/// not all are locked; waiting for it here could be waiting for each other.
+async fn lock(
+    transaction: &mut PgTransaction<'_>,
+    deliveries: &BTreeMap<Uuid, &Delivery>,
+) -> Result<Option<Vec<StoredWait>>, sqlx::Error> {
+    let ids: Vec<Uuid> = deliveries.keys().copied().collect();
+    let mut waits: Vec<StoredWait> = sqlx::query_as(
+        "SELECT delivery_id, number, state, due_at, config_version, generation, leased_until, since FROM pending \
+         WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
+    )
+    .bind(ids)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut missing = deliveries.clone();
+    for stored in &waits {
+        missing.remove(&stored.delivery_id);
+    }
+    if missing.is_empty() {
+        return Ok(Some(waits));
+    }
+    let nothing = Wait { number: 0, state: 0, due_at: 0, config_version: 0, generation: 0, leased_until: 0, since: 0 };
+    let rows: Vec<(&Delivery, Wait)> = missing.values().map(|delivery| (*delivery, nothing)).collect();
+    if insert_waits(transaction, &rows).await? < rows.len() as u64 {
+        return Ok(None);
+    }
+    waits.extend(missing.keys().map(|id| StoredWait { delivery_id: *id, wait: nothing }));
+    Ok(Some(waits))
+}
+
+async fn write(transaction: &mut PgTransaction<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    update_waits(transaction, &plan.waits).await?;
+    if !plan.waits_over.is_empty() {
+        sqlx::query("DELETE FROM pending WHERE delivery_id = ANY($1)")
+            .bind(&plan.waits_over)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    for (rows, statement) in [
+        (
+            &plan.replaced,
+            "DELETE FROM attempts a USING UNNEST($1::uuid[], $2::int[]) AS r (delivery_id, number) \
+             WHERE a.delivery_id = r.delivery_id AND a.number = r.number",
+        ),
+        (
+            &plan.ended,
+            "UPDATE attempts a SET final = TRUE FROM UNNEST($1::uuid[], $2::int[]) AS r (delivery_id, number) \
+             WHERE a.delivery_id = r.delivery_id AND a.number = r.number",
+        ),
+    ] {
+        if !rows.is_empty() {
+            let (ids, numbers): (Vec<Uuid>, Vec<i32>) = rows.iter().copied().unzip();
+            sqlx::query(statement).bind(ids).bind(numbers).execute(&mut **transaction).await?;
+        }
+    }
+    insert_attempts(transaction, &plan.attempts).await?;
+    insert_bodies(transaction, &plan.bodies).await
+}
+
+/// Writes waits of deliveries that have none; answers how many had none.
+pub(super) async fn insert_waits(
+    transaction: &mut PgTransaction<'_>,
+    rows: &[(&Delivery, Wait)],
+) -> Result<u64, sqlx::Error> {
+    let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
+    let statement = "INSERT INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
+         matched_at, format, is_test, number, state, generation, due_at, config_version, leased_until, since) \
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], \
+         $7::bigint[], $8::text[], $9::boolean[], $10::int[], $11::smallint[], $12::int[], $13::bigint[], \
+         $14::bigint[], $15::bigint[], $16::bigint[]) ON CONFLICT (delivery_id) DO NOTHING";
+    let done = sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.instance.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.webhook_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.event_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.event_type.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.project_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.matched_at).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.format.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.0.is_test).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.number).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.state).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.generation).collect::<Vec<_>>())
+        .bind(of(|wait| wait.due_at))
+        .bind(of(|wait| wait.config_version))
+        .bind(of(|wait| wait.leased_until))
+        .bind(of(|wait| wait.since))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Changes waits whose rows are locked.
+async fn update_waits(transaction: &mut PgTransaction<'_>, rows: &[(&Delivery, Wait)]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
+    let statement = "UPDATE pending p SET number = r.number, state = r.state, generation = r.generation, \
+         due_at = r.due_at, config_version = r.config_version, leased_until = r.leased_until, since = r.since \
+         FROM UNNEST($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], \
+         $8::bigint[]) AS r (delivery_id, number, state, generation, due_at, config_version, leased_until, since) \
+         WHERE p.delivery_id = r.delivery_id";
+    sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.number).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.state).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.generation).collect::<Vec<_>>())
+        .bind(of(|wait| wait.due_at))
+        .bind(of(|wait| wait.config_version))
+        .bind(of(|wait| wait.leased_until))
+        .bind(of(|wait| wait.since))
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+async fn insert_attempts(transaction: &mut PgTransaction<'_>, rows: &[NewAttempt<'_>]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let texts = |get: for<'r> fn(&'r NewAttempt<'r>) -> &'r str| rows.iter().map(|row| get(row)).collect::<Vec<_>>();
+    let statement = "INSERT INTO attempts (delivery_id, number, instance, webhook_id, event_id, event_type, \
+         project_id, matched_at, format, is_test, status, made, final, started_at, duration_us, response_code, \
+         error_class, error, url, remote_address, response_truncated, request_headers, response_headers, \
+         response_body) \
+         SELECT * FROM UNNEST($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::bigint[], \
+         $8::bigint[], $9::text[], $10::boolean[], $11::smallint[], $12::boolean[], $13::boolean[], $14::bigint[], \
+         $15::bigint[], $16::int[], $17::text[], $18::text[], $19::text[], $20::text[], $21::boolean[], $22::bytea[], \
+         $23::bytea[], $24::bytea[])";
+    sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.delivery.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
+        .bind(texts(|row| &row.delivery.instance))
+        .bind(rows.iter().map(|row| row.delivery.webhook_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.delivery.event_id).collect::<Vec<_>>())
+        .bind(texts(|row| &row.delivery.event_type))
+        .bind(rows.iter().map(|row| row.delivery.project_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.delivery.matched_at).collect::<Vec<_>>())
+        .bind(texts(|row| &row.delivery.format))
+        .bind(rows.iter().map(|row| row.delivery.is_test).collect::<Vec<_>>())
+        .bind(rows.iter().map(NewAttempt::status).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.made).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.is_final).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.started_at).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.duration_us).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.response_code).collect::<Vec<_>>())
+        .bind(texts(|row| &row.content.error_class))
+        .bind(texts(|row| &row.content.error))
+        .bind(texts(|row| &row.content.url))
+        .bind(texts(|row| &row.content.remote_address))
+        .bind(rows.iter().map(|row| row.content.response_truncated).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.request_headers.as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.response_headers.as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.response_body.as_ref()).collect::<Vec<_>>())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn insert_bodies(
+    transaction: &mut PgTransaction<'_>,
+    rows: &[NewBody<'_>],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = "INSERT INTO bodies (instance, event_id, format, content) \
+         SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING";
+    sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.event.instance.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.event.event_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.format).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.content.as_ref()).collect::<Vec<_>>())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}

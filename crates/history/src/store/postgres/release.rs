@@ -1,0 +1,158 @@
+//! What is held, and what is to end: found, taken and let go.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    model::{Delivery, WaitState},
+    store::{Released, TakeHeld, Waiting, list::delivery_columns},
+};
+
+/// Goes from one webhook to the next in the index, however many rows each has.
+pub(super) async fn held_webhooks(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 UNION ALL \
+         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND webhook_id > w.id) FROM w \
+         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+#[derive(FromRow)]
+struct Taken {
+    #[sqlx(flatten)]
+    delivery: Delivery,
+    number: i32,
+    generation: i32,
+}
+
+#[derive(FromRow)]
+struct BodyRow {
+    event_id: Uuid,
+    format: String,
+    instance: String,
+    content: Vec<u8>,
+}
+
+pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
+    let taken: Vec<Taken> = sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
+         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = $2 AND config_version <= $3 \
+         AND leased_until <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
+        delivery_columns!(),
+        ", number, generation"
+    ))
+    .bind(take.leased_until)
+    .bind(take.webhook_id)
+    .bind(take.config_version)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(pool)
+    .await?;
+    if taken.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: BTreeSet<(&str, Uuid, &str)> = taken
+        .iter()
+        .map(|row| (row.delivery.instance.as_str(), row.delivery.event_id, row.delivery.format.as_str()))
+        .collect();
+    let rows: Vec<BodyRow> = sqlx::query_as(
+        "SELECT b.instance, b.event_id, b.format, b.content FROM bodies b \
+         JOIN UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
+         USING (instance, event_id, format)",
+    )
+    .bind(wanted.iter().map(|key| key.0).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|key| key.1).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|key| key.2).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?;
+    let bodies: HashMap<(String, Uuid, String), Bytes> =
+        rows.into_iter().map(|row| ((row.instance, row.event_id, row.format), row.content.into())).collect();
+    let released = taken.into_iter().map(|row| {
+        let key = (row.delivery.instance.clone(), row.delivery.event_id, row.delivery.format.clone());
+        Released {
+            body: bodies.get(&key).cloned(),
+            delivery: row.delivery,
+            number: row.number,
+            generation: row.generation,
+            leased_until: take.leased_until,
+        }
+    });
+    Ok(released.collect())
+}
+
+/// Ends the lease of what was taken and is as it was then: as queued again, or as held.
+pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -> Result<(), sqlx::Error> {
+    if released.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<_> =
+        released.iter().map(|row| (row.delivery.id, row.number, row.generation, row.leased_until)).collect();
+    rows.sort_unstable();
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT 1 FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE")
+        .bind(&ids)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query(
+        "UPDATE pending p SET state = $5, leased_until = 0 \
+         FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::bigint[]) AS r (id, number, generation, leased_until) \
+         WHERE p.delivery_id = r.id AND p.number = r.number AND p.generation = r.generation \
+         AND p.leased_until = r.leased_until AND p.state = 2",
+    )
+    .bind(ids)
+    .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+    .bind(if queued { WaitState::Message.code() } else { WaitState::Held.code() })
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}
+
+pub(super) async fn waiting_for(
+    pool: &PgPool,
+    webhooks: &[(String, i64)],
+    limit: i64,
+) -> Result<Vec<Waiting>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "SELECT ",
+        delivery_columns!(),
+        ", number FROM pending JOIN UNNEST($1::text[], $2::bigint[]) AS u (instance, webhook_id) \
+         USING (instance, webhook_id) LIMIT $3"
+    ))
+    .bind(webhooks.iter().map(|webhook| webhook.0.as_str()).collect::<Vec<_>>())
+    .bind(webhooks.iter().map(|webhook| webhook.1).collect::<Vec<_>>())
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn held_since(pool: &PgPool, before: i64, limit: i64) -> Result<Vec<Waiting>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "SELECT ",
+        delivery_columns!(),
+        ", number FROM pending WHERE state = 2 AND since < $1 AND leased_until < $1 ORDER BY since LIMIT $2"
+    ))
+    .bind(before)
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn forget_claims(pool: &PgPool, before: i64, limit: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "DELETE FROM claims WHERE ctid = ANY(ARRAY(\
+         SELECT ctid FROM claims WHERE claimed_at < $1 ORDER BY claimed_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,204 @@
+//! SQLite: one file with one writer, for everything in one process.
+//!
+//! All that changes the file goes through one task ([`writer`]), which commits in groups; what only reads has
+//! connections of its own and never waits for a writer (WAL).
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    Connection as _, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+use super::{
+    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery, check,
+    list::{AttemptRow, WaitRow, wait_columns},
+    read::{self, WholeRow, whole_columns},
+};
+use crate::model::{CheckItem, OpenEvent, Opened, Record};
+
+mod open;
+mod record;
+mod release;
+mod rows;
+mod writer;
+
+use writer::{Job, Writer};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+const READERS: u32 = 4;
+
+/// Opens history in the SQLite file at `path`, made if it is missing. With `migrate` its schema is brought up to date;
+/// without it, one that is not is refused.
+///
+/// # Errors
+/// A file that cannot be opened or written, a schema that is not up to date.
+pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
+    let address = Address::new(path.display(), "data.dir");
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        // Only a new file takes it. Later cleaning gives space back bit by bit.
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(200)
+        .pragma("cache_size", "-16384");
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
+    if migrate {
+        MIGRATIONS.run(&mut connection).await.map_err(|error| address.cannot_open(error))?;
+    } else if let Some(reason) = missing(&mut connection).await.map_err(|error| address.cannot_open(error))? {
+        return Err(address.outdated(reason));
+    }
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options.read_only(true));
+    let writer = Writer::start(connection, address.clone());
+    Ok(Arc::new(Sqlite { readers, writer, address }))
+}
+
+/// What the schema lacks; `None`: it is up to date.
+async fn missing(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    let made: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !made {
+        return Ok(Some("it is empty".to_owned()));
+    }
+    let applied: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
+    let lacking = MIGRATIONS.iter().find(|migration| !applied.contains(&migration.version));
+    Ok(lacking.map(|migration| format!("migration {} is missing", migration.version)))
+}
+
+struct Sqlite {
+    readers: SqlitePool,
+    writer: Writer,
+    address: Address,
+}
+
+impl Sqlite {
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        self.address.failed(&error)
+    }
+
+    async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
+        let mut snapshot = self.readers.begin().await?;
+        let mut entries = Vec::new();
+        if query.waits() {
+            let rows: Vec<WaitRow> = query.select_waits().build_query_as().fetch_all(&mut *snapshot).await?;
+            entries.extend(rows.into_iter().map(Entry::from));
+        }
+        for status in query.attempts() {
+            let rows: Vec<AttemptRow> =
+                query.select_attempts(*status).build_query_as().fetch_all(&mut *snapshot).await?;
+            entries.extend(rows.into_iter().map(Entry::from));
+        }
+        Ok(query.page(entries))
+    }
+
+    async fn read_delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, sqlx::Error> {
+        let mut snapshot = self.readers.begin().await?;
+        let wait: Option<WaitRow> =
+            sqlx::query_as(concat!("SELECT ", wait_columns!(), " FROM pending WHERE delivery_id = ? AND instance = ?"))
+                .bind(id)
+                .bind(instance)
+                .fetch_optional(&mut *snapshot)
+                .await?;
+        let attempts: Vec<WholeRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            whole_columns!(),
+            " FROM attempts WHERE delivery_id = ? AND instance = ? ORDER BY number"
+        ))
+        .bind(id)
+        .bind(instance)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
+        let body: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
+                .bind(instance)
+                .bind(found.0.event_id)
+                .bind(&found.0.format)
+                .fetch_optional(&mut *snapshot)
+                .await?;
+        Ok(Some(read::whole(found, body)))
+    }
+
+    async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
+        let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
+        let mut snapshot = self.readers.begin().await?;
+        let waits = rows::by_ids(
+            &mut snapshot,
+            "SELECT delivery_id, number, state, generation, leased_until FROM pending WHERE delivery_id IN ",
+            &ids,
+        )
+        .await?;
+        let attempted =
+            rows::by_ids(&mut snapshot, "SELECT delivery_id, number, final FROM attempts WHERE delivery_id IN ", &ids)
+                .await?;
+        Ok(check::answers(items, &attempted, &waits))
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
+        self.writer.run(|answer| Job::Open { events, now, answer }).await
+    }
+
+    async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        self.writer.run(|answer| Job::Record { records, answer }).await
+    }
+
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+        self.look_up(items).await.map_err(|error| self.failed(error))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
+        self.read_page(query).await.map_err(|error| self.failed(error))
+    }
+
+    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+        self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
+    }
+
+    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        release::held_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        self.writer.run(|answer| Job::TakeHeld { take, answer }).await
+    }
+
+    async fn released(&self, released: &[Released]) -> Result<(), StoreError> {
+        let leases = release::leases(released);
+        self.writer.run(|answer| Job::Settle { leases, queued: true, answer }).await
+    }
+
+    async fn not_released(&self, released: &[Released]) -> Result<(), StoreError> {
+        let leases = release::leases(released);
+        self.writer.run(|answer| Job::Settle { leases, queued: false, answer }).await
+    }
+
+    async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        release::waiting_for(&self.readers, webhooks, limit).await.map_err(|error| self.failed(error))
+    }
+
+    async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        release::held_since(&self.readers, before, limit).await.map_err(|error| self.failed(error))
+    }
+
+    async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.writer.run(|answer| Job::ForgetClaims { before, limit, answer }).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await.map(drop).map_err(|error| self.failed(error))
+    }
+}

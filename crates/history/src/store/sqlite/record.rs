@@ -1,0 +1,124 @@
+//! Writing records: read what is known of the deliveries, merge, write the difference. Nobody else writes meanwhile.
+
+use std::collections::BTreeSet;
+
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::rows::{by_ids, change_by_ids, write};
+use crate::{
+    merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
+    model::{Delivery, Record},
+};
+
+pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]) -> Result<(), sqlx::Error> {
+    let ids: BTreeSet<Uuid> = records.iter().map(|record| record.delivery.id).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let waits: Vec<StoredWait> = by_ids(
+        connection,
+        "SELECT delivery_id, number, state, due_at, config_version, generation, leased_until, since FROM pending \
+         WHERE delivery_id IN ",
+        &ids,
+    )
+    .await?;
+    let attempts: Vec<StoredAttempt> = by_ids(
+        connection,
+        "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
+         WHERE delivery_id IN ",
+        &ids,
+    )
+    .await?;
+    write_plan(connection, &merge::plan(records, &attempts, &waits)).await
+}
+
+async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    insert_waits(connection, "OR REPLACE", &plan.waits).await?;
+    change_by_ids(connection, "DELETE FROM pending WHERE delivery_id IN ", &plan.waits_over).await?;
+    for (rows, before) in [
+        (&plan.replaced, "DELETE FROM attempts WHERE (delivery_id, number) IN ("),
+        (&plan.ended, "UPDATE attempts SET final = 1 WHERE (delivery_id, number) IN ("),
+    ] {
+        write(connection, (before, ")"), rows, |row, (id, number)| {
+            row.push_bind(*id).push_bind(*number);
+        })
+        .await?;
+    }
+    insert_attempts(connection, &plan.attempts).await?;
+    insert_bodies(connection, &plan.bodies).await
+}
+
+/// `conflict`: what happens where a delivery waits already, `OR REPLACE` or `OR IGNORE`.
+pub(super) async fn insert_waits(
+    connection: &mut SqliteConnection,
+    conflict: &'static str,
+    rows: &[(&Delivery, Wait)],
+) -> Result<(), sqlx::Error> {
+    let before = format!(
+        "INSERT {conflict} INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
+         matched_at, format, is_test, number, state, due_at, config_version, generation, leased_until, since)"
+    );
+    write(connection, (&before, ""), rows, |row, (delivery, wait)| {
+        row.push_bind(delivery.id)
+            .push_bind(delivery.instance.clone())
+            .push_bind(delivery.webhook_id)
+            .push_bind(delivery.event_id)
+            .push_bind(delivery.event_type.clone())
+            .push_bind(delivery.project_id)
+            .push_bind(delivery.matched_at)
+            .push_bind(delivery.format.clone())
+            .push_bind(delivery.is_test)
+            .push_bind(wait.number)
+            .push_bind(wait.state)
+            .push_bind(wait.due_at)
+            .push_bind(wait.config_version)
+            .push_bind(wait.generation)
+            .push_bind(wait.leased_until)
+            .push_bind(wait.since);
+    })
+    .await
+}
+
+async fn insert_attempts(connection: &mut SqliteConnection, rows: &[NewAttempt<'_>]) -> Result<(), sqlx::Error> {
+    let before = "INSERT INTO attempts (delivery_id, number, instance, webhook_id, event_id, event_type, project_id, \
+         matched_at, format, is_test, status, made, final, started_at, duration_us, response_code, error_class, \
+         error, url, remote_address, response_truncated, request_headers, response_headers, response_body)";
+    write(connection, (before, ""), rows, |row, attempt| {
+        let NewAttempt { delivery, content, .. } = attempt;
+        row.push_bind(delivery.id)
+            .push_bind(attempt.number)
+            .push_bind(delivery.instance.clone())
+            .push_bind(delivery.webhook_id)
+            .push_bind(delivery.event_id)
+            .push_bind(delivery.event_type.clone())
+            .push_bind(delivery.project_id)
+            .push_bind(delivery.matched_at)
+            .push_bind(delivery.format.clone())
+            .push_bind(delivery.is_test)
+            .push_bind(attempt.status())
+            .push_bind(attempt.made)
+            .push_bind(attempt.is_final)
+            .push_bind(content.started_at)
+            .push_bind(content.duration_us)
+            .push_bind(content.response_code)
+            .push_bind(content.error_class.clone())
+            .push_bind(content.error.clone())
+            .push_bind(content.url.clone())
+            .push_bind(content.remote_address.clone())
+            .push_bind(content.response_truncated)
+            .push_bind(content.request_headers.clone())
+            .push_bind(content.response_headers.clone())
+            .push_bind(content.response_body.to_vec());
+    })
+    .await
+}
+
+pub(super) async fn insert_bodies(connection: &mut SqliteConnection, rows: &[NewBody<'_>]) -> Result<(), sqlx::Error> {
+    let before = "INSERT OR IGNORE INTO bodies (instance, event_id, format, content)";
+    write(connection, (before, ""), rows, |row, body| {
+        row.push_bind(body.event.instance.clone())
+            .push_bind(body.event.event_id)
+            .push_bind(body.format.to_owned())
+            .push_bind(body.content.to_vec());
+    })
+    .await
+}

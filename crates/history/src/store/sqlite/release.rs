@@ -1,0 +1,149 @@
+//! What is held, and what is to end: found, taken and let go.
+
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use uuid::Uuid;
+
+use super::rows::write;
+use crate::{
+    model::{Delivery, WaitState},
+    store::{Released, TakeHeld, Waiting, list::delivery_columns},
+};
+
+/// Goes from one webhook to the next in the index, however many rows each has.
+pub(super) async fn held_webhooks(readers: &SqlitePool) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 UNION ALL \
+         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND webhook_id > w.id) FROM w \
+         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
+    )
+    .fetch_all(readers)
+    .await
+}
+
+#[derive(FromRow)]
+struct Taken {
+    #[sqlx(flatten)]
+    delivery: Delivery,
+    number: i32,
+    generation: i32,
+}
+
+pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
+    let taken: Vec<Taken> = sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = ? WHERE delivery_id IN (\
+         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = ? AND config_version <= ? \
+         AND leased_until <= ? ORDER BY since LIMIT ?) RETURNING ",
+        delivery_columns!(),
+        ", number, generation"
+    ))
+    .bind(take.leased_until)
+    .bind(take.webhook_id)
+    .bind(take.config_version)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut released = Vec::with_capacity(taken.len());
+    for row in taken {
+        let body: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
+                .bind(&row.delivery.instance)
+                .bind(row.delivery.event_id)
+                .bind(&row.delivery.format)
+                .fetch_optional(&mut *connection)
+                .await?;
+        released.push(Released {
+            delivery: row.delivery,
+            number: row.number,
+            generation: row.generation,
+            leased_until: take.leased_until,
+            body: body.map(Into::into),
+        });
+    }
+    Ok(released)
+}
+
+/// What [`settle`] needs of a [`Released`].
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    id: Uuid,
+    number: i32,
+    generation: i32,
+    leased_until: i64,
+}
+
+pub(super) fn leases(released: &[Released]) -> Vec<Lease> {
+    let lease = |row: &Released| Lease {
+        id: row.delivery.id,
+        number: row.number,
+        generation: row.generation,
+        leased_until: row.leased_until,
+    };
+    released.iter().map(lease).collect()
+}
+
+/// Ends the lease of what was taken and is as it was then: as queued again, or as held.
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    leases: &[Lease],
+    queued: bool,
+) -> Result<(), sqlx::Error> {
+    let state = if queued { WaitState::Message } else { WaitState::Held };
+    let before = format!(
+        "UPDATE pending SET state = {}, leased_until = 0 \
+         WHERE state = 2 AND (delivery_id, number, generation, leased_until) IN (",
+        state.code()
+    );
+    write(connection, (&before, ")"), leases, |row, lease| {
+        row.push_bind(lease.id).push_bind(lease.number).push_bind(lease.generation).push_bind(lease.leased_until);
+    })
+    .await
+}
+
+pub(super) async fn waiting_for(
+    readers: &SqlitePool,
+    webhooks: &[(String, i64)],
+    limit: i64,
+) -> Result<Vec<Waiting>, sqlx::Error> {
+    if webhooks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::<Sqlite>::new(concat!(
+        "SELECT ",
+        delivery_columns!(),
+        ", number FROM pending WHERE (instance, webhook_id) IN ("
+    ));
+    query.push_values(webhooks, |mut row, (instance, webhook_id)| {
+        row.push_bind(instance.clone()).push_bind(*webhook_id);
+    });
+    query.push(") LIMIT ").push_bind(limit);
+    query.build_query_as().fetch_all(readers).await
+}
+
+pub(super) async fn held_since(readers: &SqlitePool, before: i64, limit: i64) -> Result<Vec<Waiting>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "SELECT ",
+        delivery_columns!(),
+        ", number FROM pending WHERE state = 2 AND since < ?1 AND leased_until < ?1 ORDER BY since LIMIT ?2"
+    ))
+    .bind(before)
+    .bind(limit)
+    .fetch_all(readers)
+    .await
+}
+
+pub(super) async fn forget_claims(
+    connection: &mut SqliteConnection,
+    before: i64,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "DELETE FROM claims WHERE (instance, event_id) IN (\
+         SELECT instance, event_id FROM claims WHERE claimed_at < ? ORDER BY claimed_at LIMIT ?)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

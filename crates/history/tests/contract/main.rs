@@ -1,0 +1,108 @@
+//! What every store must do, held by one list of tests that runs against PostgreSQL and SQLite.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod known;
+mod open;
+mod read;
+mod record;
+mod release;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Runs each test against each store.
+macro_rules! contract {
+    ($($module:ident::$test:ident),* $(,)?) => {
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let database = crate::support::Database::create().await;
+                    let store = history::store::open_postgres(&database.url(), true).await.unwrap();
+                    crate::$module::$test(store).await;
+                    database.remove().await;
+                }
+            )*
+        }
+        #[cfg(feature = "sqlite")]
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = history::store::open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
+                    crate::$module::$test(store).await;
+                }
+            )*
+        }
+    };
+}
+
+contract! {
+    open::a_new_event_is_pending_for_each_of_its_webhooks,
+    open::an_id_published_again_is_a_duplicate_and_changes_nothing,
+    open::one_id_twice_in_a_batch_is_opened_once,
+    open::of_publishes_opened_at_once_one_wins,
+    open::a_redelivered_event_sends_what_is_not_recorded,
+    open::a_redelivered_event_that_was_never_opened_is_new,
+    open::a_redelivered_event_that_was_sent_in_part_without_history_sends_the_rest,
+    open::an_event_without_deliveries_claims_its_id,
+    open::an_event_opened_after_its_attempt_was_recorded_does_not_wait,
+    open::instances_do_not_share_ids_or_bodies,
+    open::claims_are_forgotten_when_they_are_old,
+    record::a_failed_attempt_waits_for_the_next_and_a_delivered_one_ends,
+    record::a_record_brings_what_was_never_opened,
+    record::the_better_account_of_an_attempt_stands,
+    record::records_in_any_order_give_the_same_rows,
+    record::many_writers_on_the_same_deliveries_leave_none_waiting,
+    record::large_batches_and_odd_texts_are_stored,
+    record::what_is_recorded_waited_for_otherwise_or_older_is_not_sent,
+    release::held_deliveries_are_taken_once_and_settled,
+    release::a_hold_under_a_newer_configuration_is_not_taken,
+    release::a_lease_that_was_not_settled_runs_out,
+    release::a_hold_during_a_release_is_not_lost,
+    release::what_was_not_published_is_taken_again_with_a_new_generation,
+    release::waits_of_webhooks_and_long_waits_are_found,
+    read::pages_hold_every_entry_once_in_order,
+    read::filters_and_instances_are_kept_apart,
+    read::a_delivery_has_everything,
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_up_to_date_is_refused() {
+    let database = support::Database::create().await;
+    let refused = history::store::open_postgres(&database.url(), false).await.err().unwrap().to_string();
+    assert!(refused.contains("not up to date") && refused.contains("--no-migrate"), "{refused}");
+    // Two programs that start at once.
+    let url = database.url();
+    let (one, other) =
+        tokio::join!(history::store::open_postgres(&url, true), history::store::open_postgres(&url, true));
+    assert!(one.is_ok() && other.is_ok(), "{:?} {:?}", one.err(), other.err());
+    assert!(history::store::open_postgres(&url, false).await.is_ok());
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_named_without_its_password() {
+    let url = "postgres://testmo:hunter2@127.0.0.1:1/none";
+    let refused = history::store::open_postgres(url, true).await.err().unwrap().to_string();
+    assert!(refused.contains("127.0.0.1:1/none") && refused.contains("database.url"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let refused = history::store::open_postgres("postgres://a:hunter2@[x/", true).await.err().unwrap().to_string();
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_file_keeps_its_rows_and_is_refused_when_it_is_not_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let refused = history::store::open_sqlite(&path, false).await.err().unwrap().to_string();
+    assert!(refused.contains("not up to date"), "{refused}");
+    let store = history::store::open_sqlite(&path, true).await.unwrap();
+    store.record(vec![known::record(1, 1, known::failed(10, 0))].into()).await.unwrap();
+    drop(store);
+    let store = history::store::open_sqlite(&path, false).await.unwrap();
+    assert!(store.delivery("default", known::delivery(1).id).await.unwrap().is_some());
+    let missing = history::store::open_sqlite(&folder.path().join("no/such.db"), true).await.err().unwrap();
+    assert!(missing.to_string().contains("data.dir"), "{missing}");
+}

@@ -1,0 +1,97 @@
+//! Taking what is held, settling it, and finding what is to end.
+
+use std::sync::Arc;
+
+use history::store::{Store, TakeHeld};
+
+use crate::known::{cancelled, delivery, entries, event, failed, held, may_send, record, standing, stands};
+
+type Any = Arc<dyn Store>;
+
+const TAKE: TakeHeld = TakeHeld { webhook_id: 1, config_version: 3, now: 100, leased_until: 200, limit: 10 };
+
+async fn hold(store: &Any, webhooks: &[i64]) {
+    store.open(vec![event(1, webhooks)], 5).await.unwrap();
+    store.record(webhooks.iter().map(|webhook| record(*webhook, 1, held(3))).collect()).await.unwrap();
+}
+
+pub(crate) async fn held_deliveries_are_taken_once_and_settled(store: Any) {
+    hold(&store, &[2, 1, 5]).await;
+    assert_eq!(store.held_webhooks().await.unwrap(), [1, 2, 5]);
+    let taken = store.take_held(TAKE).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert_eq!((taken[0].delivery.clone(), taken[0].number, taken[0].generation), (delivery(1), 1, 1));
+    assert_eq!(taken[0].body.as_deref(), Some(&b"{\"id\":1}"[..]));
+    assert!(store.take_held(TAKE).await.unwrap().is_empty(), "it is leased");
+    store.released(&taken).await.unwrap();
+    assert_eq!(store.held_webhooks().await.unwrap(), [2, 5]);
+    let found = entries(store.as_ref()).await;
+    let released = found.iter().find(|entry| entry.delivery.webhook_id == 1).unwrap();
+    assert!(!released.held);
+    store.released(&[]).await.unwrap();
+}
+
+pub(crate) async fn a_hold_under_a_newer_configuration_is_not_taken(store: Any) {
+    hold(&store, &[1]).await;
+    assert!(store.take_held(TakeHeld { config_version: 2, ..TAKE }).await.unwrap().is_empty());
+    assert_eq!(store.take_held(TAKE).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_lease_that_was_not_settled_runs_out(store: Any) {
+    hold(&store, &[1]).await;
+    let lost = store.take_held(TAKE).await.unwrap();
+    let again = store.take_held(TakeHeld { now: 200, leased_until: 300, ..TAKE }).await.unwrap();
+    assert_eq!((lost[0].generation, again[0].generation), (1, 2));
+    assert!(!may_send(store.as_ref(), 1, 1, 1).await);
+    assert!(may_send(store.as_ref(), 1, 1, 2).await);
+    // Whoever comes too late settles nothing.
+    store.released(&lost).await.unwrap();
+    assert_eq!(store.held_webhooks().await.unwrap(), [1]);
+    store.released(&again).await.unwrap();
+    assert!(store.held_webhooks().await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_hold_during_a_release_is_not_lost(store: Any) {
+    hold(&store, &[1]).await;
+    let taken = store.take_held(TAKE).await.unwrap();
+    // The dispatcher got the message at once and held it again, before the release was settled.
+    store.record(vec![record(1, 1, held(3))].into()).await.unwrap();
+    store.released(&taken).await.unwrap();
+    assert_eq!(store.held_webhooks().await.unwrap(), [1]);
+    assert_eq!(store.take_held(TAKE).await.unwrap()[0].generation, 2);
+    // An attempt that was recorded meanwhile is not undone.
+    let taken = store.take_held(TakeHeld { now: 200, leased_until: 300, ..TAKE }).await.unwrap();
+    store.record(vec![record(1, 1, failed(10, 50))].into()).await.unwrap();
+    store.released(&taken).await.unwrap();
+    assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "failed"), (1, 2, "pending")]));
+}
+
+pub(crate) async fn what_was_not_published_is_taken_again_with_a_new_generation(store: Any) {
+    hold(&store, &[1]).await;
+    let taken = store.take_held(TAKE).await.unwrap();
+    store.not_released(&taken).await.unwrap();
+    assert!(!may_send(store.as_ref(), 1, 1, 1).await, "history has it");
+    assert_eq!(store.take_held(TAKE).await.unwrap()[0].generation, 2);
+}
+
+pub(crate) async fn waits_of_webhooks_and_long_waits_are_found(store: Any) {
+    hold(&store, &[1, 2]).await;
+    store.record(vec![record(3, 1, failed(2000, 5000))].into()).await.unwrap();
+    let deleted = [("default".to_owned(), 1), ("default".to_owned(), 3), ("acme".to_owned(), 2)];
+    let mut waiting = store.waiting_for(&deleted, 10).await.unwrap();
+    waiting.sort_by_key(|waiting| waiting.delivery.webhook_id);
+    let found: Vec<_> = waiting.iter().map(|waiting| (waiting.delivery.webhook_id, waiting.number)).collect();
+    assert_eq!(found, [(1, 1), (3, 2)]);
+    assert_eq!(store.waiting_for(&deleted, 1).await.unwrap().len(), 1);
+    assert!(store.waiting_for(&[], 1).await.unwrap().is_empty());
+
+    assert!(store.held_since(1000, 10).await.unwrap().is_empty());
+    let held = store.held_since(1001, 10).await.unwrap();
+    assert_eq!(held.len(), 2);
+    let ended = held.iter().map(|held| record(held.delivery.webhook_id, held.number, cancelled(3000))).collect();
+    store.record(ended).await.unwrap();
+    assert!(store.held_webhooks().await.unwrap().is_empty());
+    let expected = [(1, 1, "failed"), (2, 1, "failed"), (3, 1, "failed"), (3, 2, "pending")];
+    assert_eq!(standing(store.as_ref()).await, stands(&expected));
+    store.ping().await.unwrap();
+}

@@ -1,0 +1,5 @@
+//! Databases for tests.
+
+mod postgres;
+
+pub(crate) use postgres::Database;

@@ -1,0 +1,104 @@
+//! Who may do what: the one place that decides. What a caller may not know of does not exist for it (404, by
+//! [`Reach`]); what its role may not do at all is forbidden (403).
+
+use domain::{Identity, InstanceId, Role, Scope};
+use proto::error::{ApiError, ErrorCode};
+
+use crate::store::Reach;
+
+/// The webhooks that a caller may see and manage.
+///
+/// # Errors
+/// Forbidden to members and publishers.
+pub(crate) fn to_webhooks(caller: &Identity) -> Result<Reach, ApiError> {
+    let projects = match &caller.role {
+        Role::SystemAdmin => None,
+        Role::ProjectAdmin(projects) => Some(projects.clone()),
+        Role::Member | Role::Publisher => return Err(forbidden(caller, "manage webhooks")),
+    };
+    Ok(Reach { instance: instance(caller)?, projects })
+}
+
+/// The instance that a caller may create a webhook in, for these projects (`None`: all).
+///
+/// # Errors
+/// Forbidden to members and publishers, and to project administrators beyond their projects.
+pub(crate) fn to_new_webhook(caller: &Identity, projects: Option<&[i64]>) -> Result<InstanceId, ApiError> {
+    let reach = to_webhooks(caller)?;
+    let scope = projects.map_or(Scope::All, |projects| Scope::Projects(projects.to_vec()));
+    // No project at all is a mistake in a field, and told as such.
+    if projects.is_some_and(<[i64]>::is_empty) || caller.manages(&scope) {
+        return Ok(reach.instance);
+    }
+    let message = match scope {
+        Scope::All => "only a system_admin may choose all projects; name projects that the token administers",
+        Scope::Projects(_) => "projects must all be among those that the token administers",
+    };
+    Err(ApiError::new(ErrorCode::Forbidden, message))
+}
+
+/// The instance whose tokens a caller may manage.
+///
+/// # Errors
+/// Forbidden to all but system administrators.
+pub(crate) fn to_tokens(caller: &Identity) -> Result<InstanceId, ApiError> {
+    match caller.role {
+        Role::SystemAdmin => instance(caller),
+        _ => Err(ApiError::new(ErrorCode::Forbidden, "only a system_admin may manage tokens")),
+    }
+}
+
+fn instance(caller: &Identity) -> Result<InstanceId, ApiError> {
+    caller.instance.clone().ok_or_else(|| forbidden(caller, "manage an instance that it does not belong to"))
+}
+
+fn forbidden(caller: &Identity, what: &str) -> ApiError {
+    let message = format!("a {} may not {what}; use a token of a system_admin or project_admin", caller.role.name());
+    ApiError::new(ErrorCode::Forbidden, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(role: Role) -> Identity {
+        Identity { role, instance: Some("acme".parse().unwrap()), name: "test".into() }
+    }
+
+    #[test]
+    fn roles_have_their_reach() {
+        assert_eq!(to_webhooks(&caller(Role::SystemAdmin)).unwrap().projects, None);
+        assert_eq!(to_webhooks(&caller(Role::ProjectAdmin(vec![1, 2]))).unwrap().projects, Some(vec![1, 2]));
+        for role in [Role::Member, Role::Publisher] {
+            assert_eq!(to_webhooks(&caller(role.clone())).unwrap_err().code, ErrorCode::Forbidden);
+            assert_eq!(to_tokens(&caller(role)).unwrap_err().code, ErrorCode::Forbidden);
+        }
+        assert_eq!(to_tokens(&caller(Role::ProjectAdmin(vec![1]))).unwrap_err().code, ErrorCode::Forbidden);
+        assert_eq!(to_tokens(&caller(Role::SystemAdmin)).unwrap().as_str(), "acme");
+    }
+
+    #[test]
+    fn nobody_works_in_all_instances() {
+        for role in [Role::SystemAdmin, Role::ProjectAdmin(vec![1]), Role::Publisher] {
+            let everywhere = Identity { instance: None, ..caller(role) };
+            assert_eq!(to_webhooks(&everywhere).unwrap_err().code, ErrorCode::Forbidden);
+            assert_eq!(to_tokens(&everywhere).unwrap_err().code, ErrorCode::Forbidden);
+        }
+    }
+
+    #[test]
+    fn new_webhooks_stay_within_the_projects() {
+        let system = caller(Role::SystemAdmin);
+        let project = caller(Role::ProjectAdmin(vec![1, 2]));
+        for (caller, projects, permitted) in [
+            (&system, None, true),
+            (&system, Some([9].as_slice()), true),
+            (&project, None, false),
+            (&project, Some(&[2, 1, 2]), true),
+            (&project, Some(&[1, 3]), false),
+            (&project, Some(&[]), true),
+        ] {
+            assert_eq!(to_new_webhook(caller, projects).is_ok(), permitted, "{caller:?} {projects:?}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What callers are told when the fault is ours; the details are for the log.
+
+use proto::error::{ApiError, ErrorCode};
+
+use crate::{secret_box::SecretBoxError, store::StoreError};
+
+/// A call of the store failed.
+pub(crate) fn of_store(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "the database of the subscription service cannot be used; check database.url");
+            ApiError::new(ErrorCode::Unavailable, "the database cannot be used now; try again")
+        }
+        StoreError::Refused(_) | StoreError::Damaged { .. } => {
+            tracing::error!(%error, "the database of the subscription service failed");
+            ApiError::new(ErrorCode::Internal, "the database failed; the log of the subscription service says why")
+        }
+    }
+}
+
+/// A secret could not be sealed.
+pub(crate) fn of_sealing(error: SecretBoxError) -> ApiError {
+    tracing::error!(%error, "a signing secret cannot be sealed");
+    ApiError::new(
+        ErrorCode::Internal,
+        "the signing secret cannot be stored; the log of the subscription service says why",
+    )
+}
+
+/// A new random text was there already.
+pub(crate) fn of_randomness() -> ApiError {
+    tracing::error!("a new token has the text of another one: this machine's random numbers are not random");
+    ApiError::new(ErrorCode::Internal, "a new token could not be made; the log of the subscription service says why")
+}

@@ -1,0 +1,52 @@
+//! What is stored, as the schema shows it.
+
+use domain::{InstanceId, Role, Scope};
+use proto::{convert::timestamp, v1};
+
+use crate::store::{Token, Webhook};
+
+const INSECURE: &str = "insecure connections are permitted: http:// and certificates that cannot be verified expose \
+                        deliveries to whoever is on the way; use it for receivers in your own network only";
+
+/// A webhook, its secret masked.
+pub(super) fn webhook(webhook: Webhook) -> v1::Webhook {
+    v1::Webhook {
+        id: webhook.id,
+        name: webhook.name,
+        url: webhook.url,
+        r#type: webhook.kind,
+        events: webhook.events,
+        projects: match webhook.scope {
+            Scope::All => None,
+            Scope::Projects(ids) => Some(v1::ProjectList { ids }),
+        },
+        allow_insecure: webhook.allow_insecure,
+        active: webhook.active,
+        inactive_reason: String::new(),
+        secret: webhook.secret_masked,
+        created_at: Some(timestamp(webhook.created_at)),
+        updated_at: Some(timestamp(webhook.updated_at)),
+        warnings: if webhook.allow_insecure { vec![INSECURE.to_owned()] } else { Vec::new() },
+    }
+}
+
+/// A token.
+pub(super) fn token(token: Token) -> v1::Token {
+    v1::Token {
+        id: token.id,
+        name: token.name,
+        role: token.role.name().to_owned(),
+        projects: projects(token.role),
+        instance: token.instance.as_ref().map(InstanceId::as_str).unwrap_or_default().to_owned(),
+        prefix: token.prefix,
+        created_at: Some(timestamp(token.created_at)),
+        expires_at: token.expires_at.map(timestamp),
+    }
+}
+
+fn projects(role: Role) -> Vec<i64> {
+    match role {
+        Role::ProjectAdmin(projects) => projects,
+        Role::SystemAdmin | Role::Member | Role::Publisher => Vec::new(),
+    }
+}

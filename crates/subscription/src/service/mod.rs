@@ -1,0 +1,124 @@
+//! The gRPC service `Webhooks`: each call finds out who is calling, asks [`access`] what that reaches, and acts.
+
+mod answer;
+mod paging;
+mod tokens;
+mod webhooks;
+
+use std::sync::Arc;
+
+use domain::{AddressPolicy, Clock, IdSource, Identity};
+use proto::v1::{
+    ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
+    CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
+    DeleteWebhookResponse, GetWebhookRequest, GetWebhookResponse, ListTokensRequest, ListTokensResponse,
+    ListWebhooksRequest, ListWebhooksResponse, RevokeTokenRequest, RevokeTokenResponse, webhooks_server::Webhooks,
+};
+use runtime::{Authenticator, Resolver};
+use tonic::{Request, Response, Status};
+
+use crate::{access, secret_box::SecretBox, store::Store};
+
+/// The service and what it works with.
+pub(crate) struct Service {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) secrets: Arc<SecretBox>,
+    pub(crate) policy: AddressPolicy,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+impl Service {
+    /// Who is calling, and the message.
+    async fn open<T>(&self, request: Request<T>) -> Result<(Identity, T), Status> {
+        let caller = runtime::caller(&*self.authenticator, request.metadata()).await?;
+        Ok((caller, request.into_inner()))
+    }
+}
+
+#[tonic::async_trait]
+impl Webhooks for Service {
+    async fn create_webhook(
+        &self,
+        request: Request<CreateWebhookRequest>,
+    ) -> Result<Response<CreateWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let projects = request.projects.as_ref().map(|projects| projects.ids.as_slice());
+        let instance = access::to_new_webhook(&caller, projects)?;
+        let webhook = self.create(instance, request).await?;
+        Ok(Response::new(CreateWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn get_webhook(&self, request: Request<GetWebhookRequest>) -> Result<Response<GetWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        let webhook = self.get(&reach, request.id).await?;
+        Ok(Response::new(GetWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn list_webhooks(
+        &self,
+        request: Request<ListWebhooksRequest>,
+    ) -> Result<Response<ListWebhooksResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        Ok(Response::new(self.list(&reach, &request).await?))
+    }
+
+    async fn delete_webhook(
+        &self,
+        request: Request<DeleteWebhookRequest>,
+    ) -> Result<Response<DeleteWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        self.delete(&reach, request.id).await?;
+        Ok(Response::new(DeleteWebhookResponse {}))
+    }
+
+    async fn activate_webhook(
+        &self,
+        request: Request<ActivateWebhookRequest>,
+    ) -> Result<Response<ActivateWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        let webhook = self.set_active(&reach, request.id, true).await?;
+        Ok(Response::new(ActivateWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn deactivate_webhook(
+        &self,
+        request: Request<DeactivateWebhookRequest>,
+    ) -> Result<Response<DeactivateWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        let webhook = self.set_active(&reach, request.id, false).await?;
+        Ok(Response::new(DeactivateWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let instance = access::to_tokens(&caller)?;
+        Ok(Response::new(self.make_token(instance, request).await?))
+    }
+
+    async fn list_tokens(&self, request: Request<ListTokensRequest>) -> Result<Response<ListTokensResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let instance = access::to_tokens(&caller)?;
+        Ok(Response::new(self.tokens(&instance, &request).await?))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let instance = access::to_tokens(&caller)?;
+        self.revoke(&instance, request.id).await?;
+        Ok(Response::new(RevokeTokenResponse {}))
+    }
+}

@@ -1,0 +1,91 @@
+//! Tokens in PostgreSQL.
+
+use async_trait::async_trait;
+use domain::{InstanceId, Timestamp};
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{
+    super::{Listed, NewToken, Page, StoreError, Token, TokenStore, schema},
+    Postgres,
+};
+
+macro_rules! token_columns {
+    () => {
+        "id, instance, name, role, projects, prefix, created_at, expires_at, revoked_at"
+    };
+}
+
+#[async_trait]
+impl TokenStore for Postgres {
+    async fn add_token(&self, new: &NewToken) -> Result<Option<Token>, StoreError> {
+        let row = sqlx::query(concat!(
+            "INSERT INTO tokens (instance, name, role, projects, hash, prefix, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING RETURNING ",
+            token_columns!()
+        ))
+        .bind(new.instance.as_ref().map(InstanceId::as_str))
+        .bind(&new.name)
+        .bind(new.role.name())
+        .bind(schema::projects_of_role(&new.role))
+        .bind(new.hash.as_slice())
+        .bind(&new.prefix)
+        .bind(new.at.as_micros())
+        .bind(new.expires_at.map(Timestamp::as_micros))
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(token).transpose()
+    }
+
+    async fn tokens(&self, instance: &InstanceId, page: Page) -> Result<Listed<Token>, StoreError> {
+        let total = sqlx::query_scalar("SELECT count(*) FROM tokens WHERE instance = $1 AND revoked_at IS NULL")
+            .bind(instance.as_str())
+            .fetch_one(&self.pool)
+            .await?;
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM tokens WHERE instance = $1 AND revoked_at IS NULL ORDER BY id OFFSET $2 LIMIT $3"
+        ))
+        .bind(instance.as_str())
+        .bind(page.offset)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Listed { items: rows.iter().map(token).collect::<Result<_, _>>()?, total })
+    }
+
+    async fn revoke_token(&self, instance: &InstanceId, id: i64, at: Timestamp) -> Result<bool, StoreError> {
+        let revoked =
+            sqlx::query("UPDATE tokens SET revoked_at = $3 WHERE id = $2 AND instance = $1 AND revoked_at IS NULL")
+                .bind(instance.as_str())
+                .bind(id)
+                .bind(at.as_micros())
+                .execute(&self.pool)
+                .await?;
+        Ok(revoked.rows_affected() > 0)
+    }
+
+    async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        let row = sqlx::query(concat!("SELECT ", token_columns!(), " FROM tokens WHERE hash = $1"))
+            .bind(hash.as_slice())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(token).transpose()
+    }
+}
+
+fn token(row: &PgRow) -> Result<Token, StoreError> {
+    let id: i64 = row.try_get("id")?;
+    let what = format!("token {id}");
+    let instance: Option<&str> = row.try_get("instance")?;
+    Ok(Token {
+        id,
+        instance: instance.map(|text| schema::instance(&what, text)).transpose()?,
+        name: row.try_get("name")?,
+        role: schema::role(&what, row.try_get("role")?, row.try_get("projects")?)?,
+        prefix: row.try_get("prefix")?,
+        created_at: Timestamp::from_micros(row.try_get("created_at")?),
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Timestamp::from_micros),
+        revoked: row.try_get::<Option<i64>, _>("revoked_at")?.is_some(),
+    })
+}

@@ -1,0 +1,93 @@
+//! Opening a store: its schema is brought up to date, or it is refused with the fix.
+
+use subscription::store::open_postgres;
+
+use crate::{
+    backend::{Backend, create, reach},
+    postgres::Database,
+};
+
+pub(crate) async fn what_was_written_is_there_after_opening_again(backend: &impl Backend) {
+    let written = create(&*backend.store().await, "acme", None).await;
+    for migrate in [true, false] {
+        let store = backend.open(migrate).await.unwrap();
+        assert_eq!(store.webhook(&reach("acme", None), written.id).await.unwrap().as_ref(), Some(&written));
+    }
+}
+
+fn refusal<T>(opened: Result<T, subscription::store::OpenError>) -> String {
+    opened.err().expect("the store is refused").to_string()
+}
+
+pub(crate) async fn an_old_schema_is_refused_without_migration(backend: &impl Backend) {
+    backend.store().await;
+    backend.execute("DELETE FROM _sqlx_migrations").await;
+    let refusal = refusal(backend.open(false).await);
+    assert!(refusal.contains("has version 0 and this program needs 1; start once without --no-migrate"), "{refusal}");
+}
+
+pub(crate) async fn a_newer_schema_is_refused(backend: &impl Backend) {
+    backend.store().await;
+    backend.execute("UPDATE _sqlx_migrations SET version = 999").await;
+    for migrate in [true, false] {
+        let refusal = refusal(backend.open(migrate).await);
+        assert!(refusal.contains("has version 999 and this program knows 1; start a newer program"), "{refusal}");
+    }
+}
+
+/// Services of several machines start at once; a file has one process.
+#[tokio::test]
+async fn several_that_open_at_once_all_succeed() {
+    let database = Database::create().await;
+    let (first, second, third) = tokio::join!(database.open(true), database.open(true), database.open(true));
+    let webhook = create(&*first.unwrap(), "acme", None).await;
+    for other in [second.unwrap(), third.unwrap()] {
+        assert_eq!(other.changes(0, 10).await.unwrap().version, webhook.version);
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn an_empty_database_is_refused_without_migration() {
+    let database = Database::create().await;
+    assert!(refusal(database.open(false).await).contains("start once without --no-migrate"));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn the_role_needs_no_more_than_its_schema() {
+    let database = Database::create().await;
+    let role = format!("limited_{}", std::process::id());
+    database.admin(format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA subscription AUTHORIZATION {role}")).await;
+    let mut url = database.url().clone();
+    url.set_username(&role).unwrap();
+    let store = open_postgres(url.as_str(), true).await.unwrap();
+    create(&*store, "acme", None).await;
+    drop(store);
+    database.remove().await;
+    Database::drop_role(&role).await;
+}
+
+#[tokio::test]
+async fn errors_name_the_address_without_its_password_and_the_fix() {
+    let nobody = "postgres://testmo:hunter2@127.0.0.1:1/webhooks";
+    let unreachable = refusal(open_postgres(nobody, true).await);
+    assert!(unreachable.contains("cannot open postgres://testmo@127.0.0.1:1/webhooks: "), "{unreachable}");
+    assert!(unreachable.contains("check database.url") && !unreachable.contains("hunter2"), "{unreachable}");
+    for text in ["", "mysql://root:hunter2@localhost/x", "postgres://testmo:hunter2@localhost:port/x"] {
+        let refusal = refusal(open_postgres(text, true).await);
+        assert!(refusal.contains("database.url must look like") && !refusal.contains("hunter2"), "{refusal}");
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing/subscription.db");
+    let error = refusal(subscription::store::open_sqlite(&path, true).await);
+    assert!(error.contains("missing/subscription.db: ") && error.contains("check data.dir"), "{error}");
+    let path = folder.path().join("subscription.db");
+    let error = refusal(subscription::store::open_sqlite(&path, false).await);
+    assert!(error.contains("check data.dir") && !path.exists(), "{error}");
+}

@@ -1,0 +1,85 @@
+//! What the dispatcher is told.
+
+use proto::{
+    error::ErrorCode,
+    internal::v1::{ChangesRequest, ChangesResponse},
+    v1::{CreateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest},
+};
+
+use crate::fixture::{ADMIN, Fixture, code, good, list, with};
+
+async fn changes(fixture: &Fixture, since: i64) -> ChangesResponse {
+    let request = ChangesRequest { since, with_secrets: true };
+    fixture.configuration().changes(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_save_is_told_from_then_on() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.webhooks();
+    assert_eq!(changes(&fixture, 0).await, ChangesResponse::default());
+
+    let (all, some) = (fixture.create(None).await, fixture.create(Some(&[2, 9])).await);
+    let answer = changes(&fixture, 0).await;
+    assert_eq!((answer.webhooks.len(), answer.more), (2, false));
+    let [first, second] = answer.webhooks.as_slice() else { panic!("two webhooks") };
+    assert_eq!((first.id, first.instance.as_str(), first.url.as_str()), (all.id, "acme", all.url.as_str()));
+    assert!(first.active && first.all_projects && first.projects.is_empty() && !first.deleted);
+    assert_eq!((first.r#type.as_str(), first.events.as_slice()), ("generic", all.events.as_slice()));
+    assert_eq!((second.id, second.all_projects, second.projects.as_slice()), (some.id, false, [2, 9].as_slice()));
+    assert_eq!(second.secrets.len(), 1);
+    assert_eq!(answer.version, second.version);
+    let nothing = changes(&fixture, answer.version).await;
+    assert_eq!((nothing.version, nothing.webhooks.len(), nothing.more), (answer.version, 0, false));
+
+    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id })).await.unwrap();
+    let paused = changes(&fixture, answer.version).await;
+    assert_eq!(
+        paused.webhooks.iter().map(|webhook| (webhook.id, webhook.active)).collect::<Vec<_>>(),
+        [(all.id, false)]
+    );
+    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id })).await.unwrap();
+    assert_eq!(changes(&fixture, paused.version).await.version, paused.version);
+
+    client.delete_webhook(with(ADMIN, DeleteWebhookRequest { id: some.id })).await.unwrap();
+    let deleted = changes(&fixture, paused.version).await.webhooks;
+    let [tombstone] = deleted.as_slice() else { panic!("one tombstone") };
+    assert!(tombstone.deleted && !tombstone.active && tombstone.url.is_empty() && tombstone.secrets.is_empty());
+    assert_eq!((tombstone.id, tombstone.instance.as_str()), (some.id, "acme"));
+}
+
+#[tokio::test]
+async fn answers_stay_below_the_limit_of_a_message() {
+    let fixture = Fixture::start().await;
+    // Five bytes each in the message.
+    let projects: Vec<i64> = (1 << 30..(1 << 30) + 5_000).collect();
+    let mut ids = Vec::new();
+    for _ in 0..100 {
+        let request = CreateWebhookRequest { projects: list(Some(&projects)), ..good() };
+        let answer = fixture.webhooks().create_webhook(with(ADMIN, request)).await.unwrap();
+        ids.push(answer.into_inner().webhook.unwrap().id);
+    }
+    let mut seen = Vec::new();
+    let mut since = 0;
+    loop {
+        let answer = changes(&fixture, since).await;
+        assert!(prost::Message::encoded_len(&answer) < 2 * 1024 * 1024);
+        seen.extend(answer.webhooks.iter().map(|webhook| webhook.id));
+        since = answer.version;
+        if !answer.more {
+            break;
+        }
+    }
+    assert_eq!(seen, ids);
+}
+
+#[tokio::test]
+async fn changes_are_for_services_only() {
+    let fixture = Fixture::start().await;
+    for token in [ADMIN, "wrong"] {
+        let answer = fixture.bare_configuration().changes(with(token, ChangesRequest::default())).await;
+        assert_eq!(code(&answer), Some(ErrorCode::Forbidden));
+    }
+    let answer = fixture.bare_configuration().changes(ChangesRequest::default()).await;
+    assert_eq!(code(&answer), Some(ErrorCode::Forbidden));
+}

@@ -1,0 +1,10 @@
+//! The services over an in-process channel, on SQLite.
+#![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test tells of a failure")]
+
+mod changes;
+mod fixture;
+mod roles;
+mod secrets;
+mod tokens;
+mod validation;

@@ -1,0 +1,63 @@
+//! The harness of the black-box tests: it starts the servers that the product needs, the product itself in either
+//! mode, and receivers that answer as told; and it speaks REST and gRPC to them like anybody else would.
+//!
+//! Nothing here uses the product's own code but the generated gRPC client: what the product says and signs is checked
+//! by code that does not come from it.
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`wait`] | waiting for something to become true; the only place that sleeps |
+//! | [`run`] | the folder of this run, and the watchdog that ends everything when the run ends |
+//! | [`process`] | one started program: its log, signals, kill -9 |
+//! | [`ports`] | free TCP ports, none given twice |
+//! | [`servers`] | PostgreSQL and RabbitMQ |
+//! | [`receiver`] | the endpoint that webhooks post to |
+//! | [`product`] | the programs under test, in embedded or distributed mode |
+//! | [`rest`], [`publisher`] | clients |
+//! | [`events`] | events to publish |
+//! | [`webhooks`], [`history`] | what REST shows of them |
+//! | [`signature`] | the receiver's side of signing |
+
+pub mod events;
+pub mod history;
+pub mod ports;
+pub mod process;
+pub mod product;
+pub mod publisher;
+pub mod random;
+pub mod receiver;
+pub mod rest;
+pub mod run;
+pub mod servers;
+pub mod signature;
+pub mod wait;
+pub mod webhooks;
+
+/// Runs the body of a test on a runtime of its own.
+pub fn run_test(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime for the test")
+        .block_on(test);
+}
+
+/// Spawns a task of the harness; it ends with the runtime of its test.
+#[expect(clippy::disallowed_methods, reason = "`runtime::Tasks` is the product's; a test's tasks end with its runtime")]
+pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+/// Makes one `#[test]` in each mode of every listed `async fn(Mode)` of this module.
+#[macro_export]
+macro_rules! in_both_modes {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[test] fn $name() { $crate::run_test(super::$name($crate::product::Mode::Embedded)); })+
+        }
+        mod distributed {
+            $(#[test] fn $name() { $crate::run_test(super::$name($crate::product::Mode::Distributed)); })+
+        }
+    };
+}

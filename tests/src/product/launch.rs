@@ -1,0 +1,120 @@
+//! Starting one program of the product.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use hyper::Method;
+
+use super::Settings;
+use crate::{ports, process::Process, rest::Rest, wait::eventually};
+
+/// How long a program may take until it is ready, on a machine that is busy with other tests.
+pub(super) const READY: Duration = Duration::from_secs(60);
+
+/// A program of the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// All services in one process.
+    Standalone,
+    /// Webhooks, REST and the console.
+    Subscription,
+    /// Takes events.
+    Ingest,
+    /// Sends deliveries.
+    Dispatcher,
+    /// Records them.
+    History,
+}
+
+impl Service {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Standalone => "testmo-webhooks",
+            Self::Subscription => "testmo-subscription",
+            Self::Ingest => "testmo-ingest",
+            Self::Dispatcher => "testmo-dispatcher",
+            Self::History => "testmo-history",
+        }
+    }
+
+    /// The program in the target folder that this test program is in, `target/<profile>/deps`.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        let tests = std::env::current_exe().expect("the path of this program");
+        let folder = tests.parent().and_then(Path::parent).expect("a test program is in target/<profile>/deps");
+        let program = folder.join(self.program());
+        assert!(program.is_file(), "{} is missing; run `cargo build --workspace --bins`", program.display());
+        program
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+/// Where a program listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ports {
+    pub(super) http: u16,
+    pub(super) grpc: u16,
+    pub(super) admin: u16,
+}
+
+impl Ports {
+    pub(super) fn free() -> Self {
+        Self { http: ports::free(), grpc: ports::free(), admin: ports::free() }
+    }
+
+    pub(super) fn http_address(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.http).into()
+    }
+
+    pub(super) fn admin_address(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.admin).into()
+    }
+}
+
+/// Where a program runs and how it is configured; the same at each start.
+#[derive(Clone, Debug)]
+pub(super) struct Placement {
+    pub(super) ports: Ports,
+    pub(super) settings: Settings,
+}
+
+/// Starts a program in `folder`, with no configuration but the given one.
+pub(super) fn start(service: Service, placement: &Placement, folder: &Path) -> Process {
+    let mut command = Command::new(service.path());
+    command.env_clear().current_dir(folder).env("RUST_BACKTRACE", "1").env("HOME", folder);
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    if let Some(filter) = std::env::var_os("RUST_LOG") {
+        command.env("RUST_LOG", filter);
+    }
+    placement.settings.apply(&mut command);
+    if service == Service::Standalone {
+        command.arg("standalone");
+    }
+    Process::start(service.program(), &mut command, folder, "KILL")
+}
+
+/// Waits until the program's readiness check says yes; panics with its log if it ends first.
+pub(super) async fn wait_ready(service: Service, process: &mut Process, admin: SocketAddr) {
+    let client = Rest::new(admin, None);
+    let mut last = String::from("no answer");
+    let what = format!("{service} is ready (/readyz on {admin}); see its log below");
+    eventually(READY, what, async || {
+        if let Some(status) = process.ended() {
+            panic!("{service} ended with {status} instead of getting ready: {last}");
+        }
+        let answer = client.try_send(Method::GET, "/readyz", None).await.ok()?;
+        last = format!("{} {}", answer.status, answer.json);
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,367 @@
+//! The programs under test, in either mode.
+
+mod launch;
+mod settings;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use serde_json::json;
+
+pub use launch::Service;
+use launch::{Placement, READY, wait_ready};
+pub use settings::Settings;
+
+use crate::{
+    process::Process,
+    publisher::Publisher,
+    random,
+    rest::Rest,
+    run,
+    servers::{self, Database, VirtualHost},
+    wait::eventually,
+};
+
+/// How long a service may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The two ways to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `testmo-webhooks standalone` on its own files.
+    Embedded,
+    /// Four programs on PostgreSQL and RabbitMQ.
+    Distributed,
+}
+
+impl Mode {
+    /// The programs that run.
+    #[must_use]
+    pub fn services(self) -> &'static [Service] {
+        match self {
+            Self::Embedded => &[Service::Standalone],
+            Self::Distributed => &[Service::Subscription, Service::History, Service::Dispatcher, Service::Ingest],
+        }
+    }
+}
+
+/// How to start it; made by [`Product::prepare`].
+pub struct Preparation {
+    mode: Mode,
+    settings: Settings,
+    broker: Option<VirtualHost>,
+}
+
+/// A running product; dropped, it is killed, and if the test has failed its logs are shown.
+pub struct Product {
+    mode: Mode,
+    folder: PathBuf,
+    placements: BTreeMap<Service, Placement>,
+    processes: BTreeMap<Service, Process>,
+    admin_token: String,
+    publisher_token: String,
+    database: Option<Database>,
+}
+
+impl Preparation {
+    /// Sets a configuration key, such as `delivery.timeout`; lists and numbers as TOML, strings as they are.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.set(key, value);
+        self
+    }
+
+    /// Leaves a key that the harness sets to its default.
+    #[must_use]
+    pub fn unset(mut self, key: &str) -> Self {
+        self.settings.unset(key);
+        self
+    }
+
+    /// Uses this RabbitMQ instead of the run's (distributed mode).
+    #[must_use]
+    pub fn broker(mut self, broker: VirtualHost) -> Self {
+        self.broker = Some(broker);
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub async fn start(self) -> Product {
+        let mode = self.mode;
+        let mut product = self.place().await;
+        product.start_all().await;
+        product.take_tokens().await;
+        assert_eq!(product.mode, mode);
+        product
+    }
+
+    /// Starts one program that is expected to refuse; how it ended and all that it said.
+    pub async fn refuses(self, service: Service, timeout: Duration) -> (ExitStatus, String) {
+        let mut product = self.place().await;
+        product.spawn(service);
+        servers::blocking(move || {
+            let process = product.processes.get_mut(&service).expect("the program just started");
+            let ended = process.wait(timeout);
+            let output = process.output();
+            let status = ended.unwrap_or_else(|| panic!("{service} still runs after {timeout:?}\n{output}"));
+            (status, output)
+        })
+        .await
+    }
+
+    /// Chooses ports and writes the files that the configuration names.
+    async fn place(mut self) -> Product {
+        let folder = run::folder(match self.mode {
+            Mode::Embedded => "embedded",
+            Mode::Distributed => "distributed",
+        });
+        let services: Vec<_> = self.mode.services().to_vec();
+        let ports: BTreeMap<_, _> = services.iter().map(|service| (*service, launch::Ports::free())).collect();
+        let mut admin_token = String::new();
+        let mut database = None;
+        if self.mode == Mode::Distributed {
+            admin_token = format!("tmwh_{}", random::hex40());
+            let secret = |name: &str, text: &str| write_secret(&folder, name, text);
+            if !self.settings.has("database.url") {
+                let made = servers::database().await;
+                self.settings.set_default("database.url", &made.url);
+                database = Some(made);
+            }
+            if !self.settings.has("broker.url") {
+                let broker = match self.broker.take() {
+                    Some(broker) => broker,
+                    None => servers::virtual_host().await,
+                };
+                self.settings.set_default("broker.url", &broker.url);
+            }
+            self.settings.set_default("auth.bootstrap_token_file", &secret("bootstrap.token", &admin_token));
+            self.settings.set_default("secrets.key_file", &secret("secrets.key", &random::key()));
+            self.settings.set_default("services.token_file", &secret("services.token", &random::hex40()));
+            let address = |service| format!("http://127.0.0.1:{}", ports[&service].grpc);
+            self.settings.set_default("services.subscription", &address(Service::Subscription));
+            self.settings.set_default("services.history", &address(Service::History));
+        }
+        let placements = services
+            .into_iter()
+            .map(|service| {
+                let ports = ports[&service];
+                let mut settings = self.settings.clone();
+                settings.set_default("http.listen", &format!("127.0.0.1:{}", ports.http));
+                settings.set_default("grpc.listen", &format!("127.0.0.1:{}", ports.grpc));
+                settings.set_default("admin.listen", &format!("127.0.0.1:{}", ports.admin));
+                settings.set_default("data.dir", &folder.join("data").display().to_string());
+                (service, Placement { ports, settings })
+            })
+            .collect();
+        let (processes, publisher_token) = (BTreeMap::new(), String::new());
+        Product { mode: self.mode, folder, placements, processes, admin_token, publisher_token, database }
+    }
+}
+
+impl Product {
+    /// A product in `mode`, to be started, with settings that suit tests.
+    #[must_use]
+    pub fn prepare(mode: Mode) -> Preparation {
+        Preparation { mode, settings: Settings::for_tests(), broker: None }
+    }
+
+    /// A running product in `mode` with settings that suit tests.
+    pub async fn start(mode: Mode) -> Self {
+        Self::prepare(mode).start().await
+    }
+
+    /// The mode that it runs in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A REST client with the first administrator's token.
+    #[must_use]
+    pub fn admin(&self) -> Rest {
+        self.rest(Some(&self.admin_token))
+    }
+
+    /// A REST client with any token.
+    #[must_use]
+    pub fn rest(&self, token: Option<&str>) -> Rest {
+        let service = if self.mode == Mode::Embedded { Service::Standalone } else { Service::Subscription };
+        Rest::new(self.placements[&service].ports.http_address(), token)
+    }
+
+    /// A gRPC client that publishes with the publisher's token.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        self.publisher_with(Some(&self.publisher_token))
+    }
+
+    /// A gRPC client that publishes with any token.
+    #[must_use]
+    pub fn publisher_with(&self, token: Option<&str>) -> Publisher {
+        Publisher::new(&self.publish_address(), token)
+    }
+
+    /// Where events are published to, such as `http://127.0.0.1:50051`.
+    #[must_use]
+    pub fn publish_address(&self) -> String {
+        let service = if self.mode == Mode::Embedded { Service::Standalone } else { Service::Ingest };
+        format!("http://127.0.0.1:{}", self.placements[&service].ports.grpc)
+    }
+
+    /// The first administrator's token.
+    #[must_use]
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
+    /// The publisher's token.
+    #[must_use]
+    pub fn publisher_token(&self) -> &str {
+        &self.publisher_token
+    }
+
+    /// What a program has written so far.
+    #[must_use]
+    pub fn output(&self, service: Service) -> String {
+        self.processes[&service].output()
+    }
+
+    /// All that the product has written so far, by place: logs, and its files or its database as text.
+    pub async fn written(&self) -> Vec<(String, Vec<u8>)> {
+        let read = |path: PathBuf| (path.display().to_string(), fs::read(&path).unwrap_or_default());
+        let mut places: Vec<_> = files(&self.folder).into_iter().map(read).collect();
+        if let Some(database) = self.database.clone() {
+            places.push(("the database".to_owned(), servers::blocking(move || database.dump()).await));
+        }
+        places
+    }
+
+    /// Changes the configuration of all programs, from their next start on.
+    pub fn reconfigure(&mut self, key: &str, value: &str) {
+        for placement in self.placements.values_mut() {
+            placement.settings.set(key, value);
+        }
+    }
+
+    /// `kill -9` for one program.
+    pub fn kill(&mut self, service: Service) {
+        self.processes.remove(&service).unwrap_or_else(|| panic!("{service} does not run")).kill();
+    }
+
+    /// Ends one program with SIGTERM; panics if it does not end well.
+    pub async fn stop(&mut self, service: Service) {
+        let mut process = self.processes.remove(&service).unwrap_or_else(|| panic!("{service} does not run"));
+        let (status, output) = servers::blocking(move || (process.terminate(GRACE), process.tail())).await;
+        assert!(status.success(), "{service} ended with {status} after SIGTERM\n{output}");
+    }
+
+    /// Starts one program again on the same ports and data, and waits until it is ready.
+    pub async fn resume(&mut self, service: Service) {
+        self.spawn(service);
+        self.wait_ready(service).await;
+    }
+
+    /// `kill -9` for all of it.
+    pub fn kill_all(&mut self) {
+        for service in self.mode.services() {
+            self.kill(*service);
+        }
+    }
+
+    /// Starts all of it and waits until it is ready.
+    pub async fn start_all(&mut self) {
+        for service in self.mode.services() {
+            self.spawn(*service);
+        }
+        for service in self.mode.services() {
+            self.wait_ready(*service).await;
+        }
+    }
+
+    fn spawn(&mut self, service: Service) {
+        assert!(!self.processes.contains_key(&service), "{service} runs already");
+        let process = launch::start(service, &self.placements[&service], &self.folder);
+        self.processes.insert(service, process);
+    }
+
+    async fn wait_ready(&mut self, service: Service) {
+        let process = self.processes.get_mut(&service).expect("a program that was started");
+        wait_ready(service, process, self.placements[&service].ports.admin_address()).await;
+    }
+
+    /// Embedded, the first start writes the tokens; distributed, the administrator makes the publisher's.
+    async fn take_tokens(&mut self) {
+        match self.mode {
+            Mode::Embedded => {
+                let data = self.folder.join("data");
+                self.admin_token = read_secret(&data.join("admin.token"));
+                self.publisher_token = read_secret(&data.join("publisher.token"));
+            }
+            Mode::Distributed => {
+                let token = self.admin().post("/api/v1/tokens", json!({"name": "core", "role": "publisher"})).await;
+                let token = token.expect(201);
+                self.publisher_token = token["token"].as_str().expect("the text of the new token").to_owned();
+                // Ingest learns of it within a moment.
+                let publisher = self.publisher();
+                eventually(READY, "ingest knows the publisher's token", async || {
+                    publisher.is_known().await.then_some(())
+                })
+                .await;
+            }
+        }
+    }
+}
+
+impl Drop for Product {
+    fn drop(&mut self) {
+        for process in self.processes.values_mut() {
+            process.kill();
+        }
+        if std::thread::panicking() {
+            // Also of programs that the test has killed itself.
+            for service in self.mode.services() {
+                eprintln!("{}", tail(&self.folder, *service));
+            }
+        } else {
+            self.processes.clear();
+            run::remove(&self.folder);
+        }
+    }
+}
+
+fn tail(folder: &Path, service: Service) -> String {
+    let text = fs::read(folder.join(format!("{service}.log"))).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    format!("--- last lines of {service}\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n"))
+}
+
+/// The files in a folder and the folders in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
+fn write_secret(folder: &Path, name: &str, text: &str) -> String {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+
+    let path = folder.join(name);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).expect("a new file");
+    file.write_all(text.as_bytes()).expect("room for a token");
+    path.display().to_string()
+}
+
+/// A token that the product has written, which only its owner may read.
+fn read_secret(path: &Path) -> String {
+    use std::os::unix::fs::PermissionsExt;
+
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let mode = fs::metadata(path).expect("a file that could be read").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "{} may be read by others", path.display());
+    text.trim().to_owned()
+}

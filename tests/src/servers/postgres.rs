@@ -1,0 +1,203 @@
+//! A PostgreSQL of our own on a free port, its data in a temporary folder.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use url::Url;
+
+use super::{complete, installed, on_path};
+use crate::{ports, process::Process, random, run, wait::blocking_eventually};
+
+const READY: Duration = Duration::from_secs(60);
+
+/// A PostgreSQL server.
+pub struct Postgres {
+    url: Url,
+    own: Option<Own>,
+}
+
+/// What a server that we started consists of.
+struct Own {
+    programs: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    user: Option<(u32, u32)>,
+    process: Option<Process>,
+}
+
+/// A database that nobody else uses.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Its address, with user and database.
+    pub url: String,
+}
+
+impl Database {
+    /// All of it as text.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        let program = installed(&on_path("pg_dump"), "postgresql-client");
+        let mut command = Command::new(program);
+        complete(command.arg("--dbname").arg(&self.url).current_dir("/").stdin(Stdio::null())).stdout
+    }
+}
+
+impl Postgres {
+    /// The server that `DATABASE_URL` names, or else a new one.
+    #[must_use]
+    pub(super) fn for_run() -> Self {
+        match std::env::var("DATABASE_URL") {
+            Ok(text) if !text.is_empty() => {
+                let url =
+                    Url::parse(&text).expect("DATABASE_URL is an address like postgres://user:password@host/database");
+                Self { url, own: None }
+            }
+            _ => Self::start(),
+        }
+    }
+
+    /// Starts a server with an empty cluster; its only user `testmo` may do everything and needs no password.
+    #[must_use]
+    pub fn start() -> Self {
+        let own = Own::create();
+        let url = format!("postgres://testmo@127.0.0.1:{}/postgres", own.port);
+        let mut server = Self { url: Url::parse(&url).expect("an address made of a port"), own: Some(own) };
+        server.resume();
+        server
+    }
+
+    /// Creates an empty database.
+    #[must_use]
+    pub fn create_database(&self) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("testmo_{}_{number}", &random::hex40()[..8]);
+        let mut candidates = self.own.iter().map(|own| own.programs.join("psql")).collect::<Vec<_>>();
+        candidates.extend(on_path("psql"));
+        complete(
+            Command::new(installed(&candidates, "postgresql-client"))
+                .args(["--no-psqlrc", "--quiet", "--dbname"])
+                .arg(self.url.as_str())
+                .args(["--command", &format!("CREATE DATABASE {name}")])
+                .current_dir("/")
+                .stdin(Stdio::null()),
+        );
+        let mut url = self.url.clone();
+        url.set_path(&name);
+        Database { url: url.into() }
+    }
+
+    /// `kill -9` for all of its processes.
+    pub fn kill(&mut self) {
+        self.own_mut().process.take().expect("PostgreSQL runs").kill();
+    }
+
+    /// Starts it again on the same data and port.
+    pub fn resume(&mut self) {
+        let own = self.own_mut();
+        assert!(own.process.is_none(), "PostgreSQL runs already");
+        let mut command = own.command("postgres");
+        command.arg("-D").arg(own.data()).args(["-p", &own.port.to_string(), "-k"]).arg(&own.folder);
+        for setting in ["listen_addresses=127.0.0.1", "max_connections=500", "fsync=on", "log_min_messages=warning"] {
+            command.args(["-c", setting]);
+        }
+        // SIGQUIT ends it at once, and unlike SIGKILL lets it give back its shared memory.
+        let mut process = Process::start("postgres", &mut command, &own.folder, "QUIT");
+        let ready = blocking_eventually(READY, || process.ended().is_some() || own.accepts());
+        assert!(ready && process.ended().is_none(), "PostgreSQL did not start\n{}", process.tail());
+        own.process = Some(process);
+    }
+
+    fn own_mut(&mut self) -> &mut Own {
+        self.own.as_mut().expect("a server that the harness has started; unset DATABASE_URL")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.as_mut() {
+            if let Some(mut process) = own.process.take() {
+                process.signal("QUIT");
+                let _ = process.wait(Duration::from_secs(5));
+            }
+            run::remove(&own.folder);
+        }
+    }
+}
+
+impl Own {
+    fn create() -> Self {
+        let programs = newest_programs();
+        let user = other_user();
+        let folder = run::folder("postgres");
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).expect("root may give the folder to PostgreSQL's user");
+        }
+        let own = Self { programs, folder, port: ports::free(), user, process: None };
+        complete(
+            own.command("initdb")
+                .args(["--username=testmo", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+                .arg(own.data())
+                .stdin(Stdio::null()),
+        );
+        own
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.current_dir(&self.folder).env_remove("PGDATA");
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn accepts(&self) -> bool {
+        let status = self
+            .command("pg_isready")
+            .args(["--quiet", "--host=127.0.0.1", "--dbname=postgres", &format!("--port={}", self.port)])
+            .stdin(Stdio::null())
+            .status();
+        status.expect("pg_isready, which comes with PostgreSQL").success()
+    }
+}
+
+/// The folder of the newest installed version's programs; Debian puts them beside `PATH`.
+fn newest_programs() -> PathBuf {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin/postgres"))))
+        .collect();
+    versions.sort();
+    let mut candidates: Vec<_> = versions.into_iter().rev().map(|(_, path)| path).collect();
+    candidates.extend(on_path("postgres"));
+    let postgres = installed(&candidates, "postgresql");
+    postgres.parent().expect("a program is in a folder").to_owned()
+}
+
+/// PostgreSQL refuses to run as root: the user and group to run it as, if this is root.
+fn other_user() -> Option<(u32, u32)> {
+    let own = std::os::unix::fs::MetadataExt::uid(&fs::metadata(Path::new("/proc/self")).expect("/proc"));
+    if own != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    let id = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    Some(id("postgres").or_else(|| id("nobody")).expect("a user `postgres` or `nobody` to run PostgreSQL as"))
+}

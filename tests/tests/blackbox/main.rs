@@ -1,0 +1,17 @@
+//! The tests of the whole product over REST, gRPC and HTTP, the same list in both modes; and the tests of the harness.
+
+mod access;
+mod crashes;
+mod delivery;
+mod demo;
+mod duplicates;
+mod grpc_input;
+mod harness;
+mod matching;
+mod pausing;
+mod rest_input;
+mod retries;
+mod secrets;
+mod startup;
+mod stock_tools;
+mod targets;
