@@ -16,7 +16,7 @@ use broker::{
     rabbitmq::{RabbitMq, RabbitMqConfig},
 };
 use domain::{Clock, IdSource, InstanceId, Role, SystemClock, SystemIds};
-use proto::channel::LocalServices;
+use proto::channel::{GrpcChannel, LocalServices};
 use runtime::{Health, Program, ServiceCredential, SystemResolver, Tasks, config::Config};
 use subscription::{EnsuredToken, SecretBox, Subscription};
 use tonic::service::Routes;
@@ -40,25 +40,8 @@ pub(crate) async fn assemble(config: &Config, migrate: bool, tasks: Tasks) -> an
     let broker = open_broker(config).await?;
 
     let subscription = open_subscription(config, migrate, &mut files, &credential, &tasks).await?;
-    let distributed = config.broker.url.is_some();
-    let store = match &config.database.url {
-        Some(url) => history::store::open_postgres(url.reveal(), migrate).await?,
-        None => history::store::open_sqlite(&data.join("history.db"), migrate).await?,
-    };
-    let history_store = Arc::clone(&store);
-    let history = history::start(
-        history::Parts {
-            store,
-            broker: Arc::clone(&broker),
-            consume_records: distributed,
-            configuration: internal.clone(),
-            authenticator: Arc::clone(&subscription.authenticator),
-            credential,
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(SystemIds),
-        },
-        &tasks,
-    );
+    let (history, history_store) =
+        open_history(config, migrate, &broker, &internal, &subscription, credential, &tasks).await?;
     let ingest = ingest::start(ingest::Parts {
         broker: Arc::clone(&broker),
         authenticator: Arc::clone(&subscription.authenticator),
@@ -70,7 +53,7 @@ pub(crate) async fn assemble(config: &Config, migrate: bool, tasks: Tasks) -> an
 
     let settings = dispatcher::Settings::from_config(&config.delivery)?;
     let patience = settings.timeout + Duration::from_secs(5);
-    let records = if distributed {
+    let records = if config.broker.url.is_some() {
         dispatcher::broker_sink(Arc::clone(&broker), Arc::new(SystemIds))
     } else {
         dispatcher::direct_sink(internal.clone())
@@ -88,7 +71,7 @@ pub(crate) async fn assemble(config: &Config, migrate: bool, tasks: Tasks) -> an
         &tasks,
     )?;
     let router = subscription::rest(local.channel(), local.channel())?;
-    let health = health(Arc::clone(&broker), dispatcher, history_store);
+    let health = health(&broker, dispatcher, &history_store);
     let at_end: Vec<futures::future::BoxFuture<'static, ()>> = vec![Box::pin(async move { broker.close().await })];
     Ok((Program { grpc: routes, http: Some(router), health, tasks, patience, at_end }, files))
 }
@@ -148,6 +131,34 @@ async fn open_subscription(
     Ok(subscription)
 }
 
+/// The history service, and its store for the readiness check.
+async fn open_history(
+    config: &Config,
+    migrate: bool,
+    broker: &Arc<dyn Broker>,
+    internal: &GrpcChannel,
+    subscription: &Subscription,
+    credential: ServiceCredential,
+    tasks: &Tasks,
+) -> anyhow::Result<(Routes, Arc<dyn history::store::Store>)> {
+    let store = match &config.database.url {
+        Some(url) => history::store::open_postgres(url.reveal(), migrate).await?,
+        None => history::store::open_sqlite(&config.data.dir.join("history.db"), migrate).await?,
+    };
+    let parts = history::Parts {
+        store: Arc::clone(&store),
+        broker: Arc::clone(broker),
+        // On the embedded queue records come straight over gRPC.
+        consume_records: config.broker.url.is_some(),
+        configuration: internal.clone(),
+        authenticator: Arc::clone(&subscription.authenticator),
+        credential,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
+    Ok((history::start(parts, tasks), store))
+}
+
 async fn ensure(subscription: &Subscription, path: &Path, name: &str, role: Role) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token in {}", path.display()))?;
     let ensured = subscription.ensure_token(text.trim(), name, role, Some(InstanceId::default())).await?;
@@ -183,32 +194,13 @@ impl Files {
 }
 
 fn health(
-    broker: Arc<dyn Broker>,
+    broker: &Arc<dyn Broker>,
     dispatcher: dispatcher::Dispatcher,
-    store: Arc<dyn history::store::Store>,
+    store: &Arc<dyn history::store::Store>,
 ) -> Health {
-    let dispatcher = Arc::new(dispatcher);
     let mut health = Health::default();
-    health.add(
-        "broker",
-        Arc::new(move || {
-            let broker = Arc::clone(&broker);
-            Box::pin(async move { broker.check().await })
-        }),
-    );
-    health.add(
-        "webhooks",
-        Arc::new(move || {
-            let dispatcher = Arc::clone(&dispatcher);
-            Box::pin(async move { dispatcher.check() })
-        }),
-    );
-    health.add(
-        "history",
-        Arc::new(move || {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
-        }),
-    );
+    health.watch("broker", broker, |broker| async move { broker.check().await });
+    health.watch("webhooks", &Arc::new(dispatcher), |dispatcher| async move { dispatcher.check() });
+    health.watch("history", store, |store| async move { store.ping().await.map_err(|error| error.to_string()) });
     health
 }

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
 async fn assemble(context: Context) -> Result<Program, Failure> {
     let config = &context.config;
     let settings = Settings::from_config(&config.delivery)?;
+    let (configuration, history) = (context.subscription()?, context.history()?);
     let url = Config::require("broker.url", config.broker.url.as_ref())?;
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-dispatcher".to_owned(),
@@ -28,29 +29,16 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let parts = Parts {
         broker: Arc::clone(&port),
         records: broker_sink(port, Arc::new(SystemIds)),
-        history: context.history()?,
-        configuration: context.subscription()?,
+        history,
+        configuration,
         resolver: Arc::new(SystemResolver),
         clock: Arc::new(SystemClock),
         settings,
     };
     let dispatcher = Arc::new(dispatcher::start(parts, &context.tasks)?);
     let mut health = Health::default();
-    let checked = Arc::clone(&broker);
-    health.add(
-        "broker",
-        Arc::new(move || {
-            let broker = Arc::clone(&checked);
-            Box::pin(async move { broker.check().await })
-        }),
-    );
-    health.add(
-        "webhooks",
-        Arc::new(move || {
-            let dispatcher = Arc::clone(&dispatcher);
-            Box::pin(async move { dispatcher.check() })
-        }),
-    );
+    health.watch("broker", &broker, |broker| async move { broker.check().await });
+    health.watch("webhooks", &dispatcher, |dispatcher| async move { dispatcher.check() });
     Ok(Program {
         grpc: tonic::service::Routes::default(),
         http: None,

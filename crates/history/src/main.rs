@@ -27,21 +27,8 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     })
     .await?;
     let mut health = Health::default();
-    let (checked_store, checked_broker) = (Arc::clone(&store), Arc::clone(&broker));
-    health.add(
-        "database",
-        Arc::new(move || {
-            let store = Arc::clone(&checked_store);
-            Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
-        }),
-    );
-    health.add(
-        "broker",
-        Arc::new(move || {
-            let broker = Arc::clone(&checked_broker);
-            Box::pin(async move { broker.check().await })
-        }),
-    );
+    health.watch("database", &store, |store| async move { store.ping().await.map_err(|error| error.to_string()) });
+    health.watch("broker", &broker, |broker| async move { broker.check().await });
     let parts = Parts {
         store,
         broker: Arc::clone(&broker) as Arc<dyn Broker>,

@@ -129,8 +129,10 @@ impl Release {
             body: Bytes::new(),
             what: What::Cancel { at, error_class: ErrorClass::Cancelled.name().into(), error: reason.into() },
         };
-        tracing::info!(deliveries = waiting.len(), reason, "deliveries ended");
-        self.store.record(waiting.into_iter().map(record).collect()).await
+        let count = waiting.len();
+        self.store.record(waiting.into_iter().map(record).collect()).await?;
+        tracing::info!(deliveries = count, reason, "waiting deliveries are ended");
+        Ok(())
     }
 
     /// Queues held deliveries of active webhooks again, webhook by webhook in turn.

@@ -186,6 +186,7 @@ mod tests {
     #[test]
     fn mistakes_name_their_field() {
         type Change = fn(&mut v1::Event);
+        type AnyChange = Box<dyn Fn(&mut v1::Event)>;
         let run = |change: fn(&mut v1::Run)| {
             move |event: &mut v1::Event| match &mut event.data {
                 Some(Data::RunCompleted(data)) => change(data.run.as_mut().unwrap()),
@@ -217,8 +218,8 @@ mod tests {
                 "changes[0].from_json",
             ),
         ];
-        let mut cases: Vec<(Box<dyn Fn(&mut v1::Event)>, &str)> = Vec::new();
-        cases.extend(plain.into_iter().map(|(change, field)| (Box::new(change) as Box<dyn Fn(&mut v1::Event)>, field)));
+        let mut cases: Vec<(AnyChange, &str)> = Vec::new();
+        cases.extend(plain.into_iter().map(|(change, field)| (Box::new(change) as AnyChange, field)));
         cases.push((Box::new(run(|run| run.id = -1)), "run_completed.run.id"));
         cases.push((Box::new(run(|run| run.name = " ".into())), "run_completed.run.name"));
         cases.push((Box::new(run(|run| run.url = "javascript:1".into())), "run_completed.run.url"));

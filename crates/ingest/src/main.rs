@@ -15,6 +15,7 @@ fn main() -> ExitCode {
 
 async fn assemble(context: Context) -> Result<Program, Failure> {
     let config = &context.config;
+    let subscription = context.subscription()?;
     let url = Config::require("broker.url", config.broker.url.as_ref())?;
     let delays = config.delivery.retry_schedule.0.waits().to_vec();
     let broker = RabbitMq::connect(RabbitMqConfig {
@@ -24,19 +25,12 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     .await?;
     let parts = ingest::Parts {
         broker: Arc::clone(&broker) as Arc<dyn Broker>,
-        authenticator: Arc::new(RemoteAuthenticator::new(context.subscription()?)),
+        authenticator: Arc::new(RemoteAuthenticator::new(subscription)),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     };
     let mut health = Health::default();
-    let checked = Arc::clone(&broker);
-    health.add(
-        "broker",
-        Arc::new(move || {
-            let broker = Arc::clone(&checked);
-            Box::pin(async move { broker.check().await })
-        }),
-    );
+    health.watch("broker", &broker, |broker| async move { broker.check().await });
     Ok(Program {
         grpc: ingest::start(parts),
         http: None,

@@ -2,11 +2,12 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{Request, Response};
+use tokio::sync::SetOnce;
 use tonic::{Status, body::Body, service::Routes, transport::Channel};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
@@ -33,7 +34,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Services of this process, which their clients get before the services exist: services need each other.
 #[derive(Clone, Default)]
 pub struct LocalServices {
-    routes: Arc<OnceLock<Routes>>,
+    routes: Arc<SetOnce<Routes>>,
 }
 
 impl std::fmt::Debug for LocalServices {
@@ -43,7 +44,7 @@ impl std::fmt::Debug for LocalServices {
 }
 
 impl LocalServices {
-    /// Sets the services, once; calls before are UNAVAILABLE. Setting again changes nothing.
+    /// Sets the services, once; calls before wait for it. Setting again changes nothing.
     pub fn set(&self, routes: Routes) {
         let _ = self.routes.set(routes.prepare());
     }
@@ -68,9 +69,9 @@ impl Service<Request<Body>> for Local {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let routes = self.0.routes.get().cloned();
+        let services = self.0.clone();
         Box::pin(async move {
-            let Some(routes) = routes else { return Err(Status::unavailable("the service has not started yet")) };
+            let routes = services.routes.wait().await.clone();
             let answer: Result<_, Infallible> = <Routes as ServiceExt<Request<Body>>>::oneshot(routes, request).await;
             answer.map_err(|never| match never {})
         })

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value, json};
 
 /// A question whose answer is `Ok`, or what is wrong.
-pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What must hold for the program to be ready.
 #[derive(Clone, Default)]
@@ -25,9 +25,14 @@ impl std::fmt::Debug for Health {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Health {
-    /// Adds a condition.
-    pub fn add(&mut self, name: &'static str, check: Check) {
-        self.checks.push((name, check));
+    /// Adds a condition: what is to be asked of a part of the program.
+    pub fn watch<T, A>(&mut self, name: &'static str, part: &Arc<T>, ask: impl Fn(Arc<T>) -> A + Send + Sync + 'static)
+    where
+        T: Send + Sync + ?Sized + 'static,
+        A: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let part = Arc::clone(part);
+        self.checks.push((name, Arc::new(move || Box::pin(ask(Arc::clone(&part))))));
     }
 
     /// All conditions with their answers.

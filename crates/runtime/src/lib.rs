@@ -18,7 +18,7 @@ pub use credential::{CredentialError, ServiceCredential};
 pub use dns::{Resolver, SystemResolver};
 pub use follow::ChangesFollower;
 pub use grpc::{ConnectError, connect};
-pub use health::{Check, Health};
+pub use health::Health;
 pub use program::{Listeners, Program, ProgramError};
 pub use service::{Context, Failure, Serves, service};
 pub use tasks::Tasks;

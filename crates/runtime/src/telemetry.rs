@@ -1,6 +1,6 @@
 //! Logs for people or as JSON, and metrics in Prometheus' text format.
 
-use std::sync::LazyLock;
+use std::{io::IsTerminal as _, sync::LazyLock};
 
 use axum::{
     http::header,
@@ -22,14 +22,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Libraries that log as errors what the code around them handles and tells. The configured filter wins over this.
+const QUIET: &str = "lapin=off,opentelemetry=warn,opentelemetry_sdk=warn";
+
 /// Starts logging to standard error; a second call changes nothing.
 ///
 /// # Errors
 /// A filter that cannot be read; the text names what is wrong with it.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| format!("log.filter: {error}"))?;
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A test binary may have set its own before.
     let _ = match format {
         LogFormat::Human => registry.with(layer.with_target(false)).try_init(),

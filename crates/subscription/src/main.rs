@@ -22,15 +22,10 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let history = context.channel("services.history", config.services.history.as_ref())?;
     let store = subscription::store::open_postgres(url.reveal(), context.migrate).await?;
     let mut health = Health::default();
-    let checked = Arc::clone(&store);
-    health.add(
-        "database",
-        Arc::new(move || {
-            let store = Arc::clone(&checked);
-            // The smallest question that the service itself asks.
-            Box::pin(async move { store.changes(i64::MAX, 1).await.map(drop).map_err(|error| error.to_string()) })
-        }),
-    );
+    // The smallest question that the service itself asks.
+    health.watch("database", &store, |store| async move {
+        store.changes(i64::MAX, 1).await.map(drop).map_err(|error| error.to_string())
+    });
     let parts = Parts {
         store,
         secrets,

@@ -1,6 +1,7 @@
 //! The tests of the whole product over REST, gRPC and HTTP, the same list in both modes; and the tests of the harness.
 
 mod access;
+mod architecture;
 mod crashes;
 mod delivery;
 mod demo;

@@ -3,11 +3,10 @@
 
 mod known;
 mod open;
+mod postgres;
 mod read;
 mod record;
 mod release;
-#[path = "../support/mod.rs"]
-mod support;
 
 /// Runs each test against each store.
 macro_rules! contract {
@@ -16,7 +15,7 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let database = crate::support::Database::create().await;
+                    let database = crate::postgres::Database::create().await;
                     let store = history::store::open_postgres(&database.url(), true).await.unwrap();
                     crate::$module::$test(store).await;
                     database.remove().await;
@@ -69,7 +68,7 @@ contract! {
 
 #[tokio::test]
 async fn a_schema_that_is_not_up_to_date_is_refused() {
-    let database = support::Database::create().await;
+    let database = postgres::Database::create().await;
     let refused = history::store::open_postgres(&database.url(), false).await.err().unwrap().to_string();
     assert!(refused.contains("not up to date") && refused.contains("--no-migrate"), "{refused}");
     // Two programs that start at once.

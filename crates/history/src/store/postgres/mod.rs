@@ -29,6 +29,11 @@ mod release;
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 const SCHEMA: &str = "history";
 const CONNECTIONS: u32 = 12;
+/// A plan that was made for a small table and kept would read a whole large one; for batches planning is cheap.
+const PLANS: (&str, &str) = ("plan_cache_mode", "force_custom_plan");
+/// Every statement here has its index, but until a new table is analysed for the first time PostgreSQL takes a delivery
+/// to have thousands of attempts, and would rather read them all.
+const INDEXES: (&str, &str) = ("enable_seqscan", "off");
 
 /// Opens history in the PostgreSQL database at `url`, in the schema `history`. With `migrate` the schema is made or
 /// brought up to date; without it, one that is not up to date is refused.
@@ -40,7 +45,7 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Address::new("(unreadable)", SETTING).cannot_open(error))?
         .application_name("testmo-history")
-        .options([("search_path", SCHEMA)]);
+        .options([("search_path", SCHEMA), PLANS, INDEXES]);
     let database = options.get_database().unwrap_or(options.get_username());
     let address = Address::new(format_args!("{}:{}/{database}", options.get_host(), options.get_port()), SETTING);
 

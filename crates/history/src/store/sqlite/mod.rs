@@ -38,15 +38,15 @@ const READERS: u32 = 4;
 /// A file that cannot be opened or written, a schema that is not up to date.
 pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
     let address = Address::new(path.display(), "data.dir");
-    let options = SqliteConnectOptions::new()
-        .filename(path)
+    let common =
+        SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).statement_cache_capacity(200);
+    let options = common
+        .clone()
         .create_if_missing(true)
         // Only a new file takes it. Later cleaning gives space back bit by bit.
         .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(200)
         .pragma("cache_size", "-16384");
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
     if migrate {
@@ -57,7 +57,7 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, S
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options.read_only(true));
+        .connect_lazy_with(common.read_only(true));
     let writer = Writer::start(connection, address.clone());
     Ok(Arc::new(Sqlite { readers, writer, address }))
 }

@@ -67,23 +67,22 @@ async fn claim(connection: &mut SqliteConnection, events: &[OpenEvent], now: i64
         claims.publishes.extend(made.iter().map(|row| (row.key(), row.publish_id)));
     }
     let keys: Vec<&EventKey> = wanted.iter().map(|(key, _)| *key).filter(|key| !claims.made.contains(key)).collect();
-    let found: Vec<ClaimRow> = by_keys(connection, "SELECT instance, event_id, publish_id FROM claims", &keys).await?;
+    let found: Vec<ClaimRow> = by_keys(connection, "c.instance, c.event_id, c.publish_id", "claims", &keys).await?;
     claims.publishes.extend(found.iter().map(|row| (row.key(), row.publish_id)));
     Ok(claims)
 }
 
 async fn look_up(connection: &mut SqliteConnection, events: &[&OpenEvent]) -> Result<Known, sqlx::Error> {
     let keys: Vec<&EventKey> = events.iter().map(|event| &event.key).collect();
-    let waits: Vec<KnownWait> =
-        by_keys(connection, "SELECT instance, event_id, delivery_id, webhook_id, number, state FROM pending", &keys)
-            .await?;
+    let columns = "c.instance, c.event_id, c.delivery_id, c.webhook_id, c.number, c.state";
+    let waits: Vec<KnownWait> = by_keys(connection, columns, "pending", &keys).await?;
     let matched = events.iter().flat_map(|event| event.deliveries.iter().map(|to| (event.key.event_id, to.0)));
     let ids: HashSet<Uuid> = matched
         .map(|(event_id, webhook_id)| domain::delivery_id(event_id, webhook_id))
         .chain(waits.iter().map(|wait| wait.delivery_id))
         .collect();
     let attempted = attempted(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let bodies: Vec<(String, Uuid)> = by_keys(connection, "SELECT instance, event_id FROM bodies", &keys).await?;
+    let bodies: Vec<(String, Uuid)> = by_keys(connection, "c.instance, c.event_id", "bodies", &keys).await?;
     let bodies = bodies.into_iter().map(|(instance, event_id)| EventKey { instance, event_id }).collect();
     Ok(Known { waits, attempted, bodies })
 }
@@ -94,10 +93,11 @@ async fn attempted(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Ha
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// Reads all rows of `select` that belong to these events.
+/// Reads these columns of all rows of `table`, called `c`, that belong to these events.
 async fn by_keys<T>(
     connection: &mut SqliteConnection,
-    select: &'static str,
+    columns: &'static str,
+    table: &'static str,
     keys: &[&EventKey],
 ) -> Result<Vec<T>, sqlx::Error>
 where
@@ -105,12 +105,12 @@ where
 {
     let mut found = Vec::new();
     for group in keys.chunks(KEYS) {
-        let mut query = QueryBuilder::<Sqlite>::new(select);
-        query.push(" WHERE (instance, event_id) IN (");
+        // Not `(…, …) IN (VALUES …)`: SQLite reads the whole table for it.
+        let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {columns} FROM ("));
         query.push_values(group, |mut row, key| {
             row.push_bind(key.instance.clone()).push_bind(key.event_id);
         });
-        query.push(")");
+        query.push(format_args!(") AS u CROSS JOIN {table} AS c ON c.instance = u.column1 AND c.event_id = u.column2"));
         found.extend(query.build_query_as().fetch_all(&mut *connection).await?);
     }
     Ok(found)

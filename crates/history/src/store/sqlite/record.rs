@@ -35,10 +35,11 @@ async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
     insert_waits(connection, "OR REPLACE", &plan.waits).await?;
     change_by_ids(connection, "DELETE FROM pending WHERE delivery_id IN ", &plan.waits_over).await?;
     for (rows, before) in [
-        (&plan.replaced, "DELETE FROM attempts WHERE (delivery_id, number) IN ("),
-        (&plan.ended, "UPDATE attempts SET final = 1 WHERE (delivery_id, number) IN ("),
+        (&plan.replaced, "DELETE FROM attempts WHERE rowid IN (SELECT a.rowid FROM ("),
+        (&plan.ended, "UPDATE attempts SET final = 1 WHERE rowid IN (SELECT a.rowid FROM ("),
     ] {
-        write(connection, (before, ")"), rows, |row, (id, number)| {
+        let after = ") AS u CROSS JOIN attempts AS a ON a.delivery_id = u.column1 AND a.number = u.column2)";
+        write(connection, (before, after), rows, |row, (id, number)| {
             row.push_bind(*id).push_bind(*number);
         })
         .await?;

@@ -90,11 +90,12 @@ pub(super) async fn settle(
 ) -> Result<(), sqlx::Error> {
     let state = if queued { WaitState::Message } else { WaitState::Held };
     let before = format!(
-        "UPDATE pending SET state = {}, leased_until = 0 \
-         WHERE state = 2 AND (delivery_id, number, generation, leased_until) IN (",
+        "UPDATE pending SET state = {}, leased_until = 0 WHERE delivery_id IN (SELECT p.delivery_id FROM (",
         state.code()
     );
-    write(connection, (&before, ")"), leases, |row, lease| {
+    let after = ") AS u CROSS JOIN pending AS p ON p.delivery_id = u.column1 AND p.number = u.column2 \
+         AND p.generation = u.column3 AND p.leased_until = u.column4 AND p.state = 2)";
+    write(connection, (&before, after), leases, |row, lease| {
         row.push_bind(lease.id).push_bind(lease.number).push_bind(lease.generation).push_bind(lease.leased_until);
     })
     .await
@@ -108,15 +109,12 @@ pub(super) async fn waiting_for(
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut query = QueryBuilder::<Sqlite>::new(concat!(
-        "SELECT ",
-        delivery_columns!(),
-        ", number FROM pending WHERE (instance, webhook_id) IN ("
-    ));
+    let mut query = QueryBuilder::<Sqlite>::new(concat!("SELECT ", delivery_columns!(), ", number FROM ("));
     query.push_values(webhooks, |mut row, (instance, webhook_id)| {
         row.push_bind(instance.clone()).push_bind(*webhook_id);
     });
-    query.push(") LIMIT ").push_bind(limit);
+    query.push(") AS u CROSS JOIN pending ON instance = u.column1 AND webhook_id = u.column2 LIMIT ");
+    query.push_bind(limit);
     query.build_query_as().fetch_all(readers).await
 }
 

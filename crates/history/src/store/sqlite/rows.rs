@@ -17,7 +17,8 @@ fn groups<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// Runs `before VALUES (…), (…) after` for all rows.
+/// Runs `before VALUES (…), (…) after` for all rows. For conditions on several columns the values are to be joined
+/// (`FROM (VALUES …) CROSS JOIN`): for `(…, …) IN (VALUES …)` SQLite reads the whole table.
 pub(super) async fn write<T>(
     connection: &mut SqliteConnection,
     (before, after): (&str, &str),
@@ -49,7 +50,7 @@ where
     let mut found = Vec::new();
     for group in groups(ids) {
         let mut query = QueryBuilder::<Sqlite>::new(select);
-        query.push_tuples_of_ids(group);
+        query.push_ids(group);
         found.extend(query.build_query_as().fetch_all(&mut *connection).await?);
     }
     Ok(found)
@@ -63,18 +64,18 @@ pub(super) async fn change_by_ids(
 ) -> Result<(), sqlx::Error> {
     for group in groups(ids) {
         let mut query = QueryBuilder::<Sqlite>::new(statement);
-        query.push_tuples_of_ids(group);
+        query.push_ids(group);
         query.build().execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 trait PushIds {
-    fn push_tuples_of_ids(&mut self, ids: &[Uuid]);
+    fn push_ids(&mut self, ids: &[Uuid]);
 }
 
 impl PushIds for QueryBuilder<Sqlite> {
-    fn push_tuples_of_ids(&mut self, ids: &[Uuid]) {
+    fn push_ids(&mut self, ids: &[Uuid]) {
         self.push("(");
         let mut list = self.separated(", ");
         for id in ids {

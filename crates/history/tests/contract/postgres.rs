@@ -109,7 +109,8 @@ fn start() -> (String, Option<Child>) {
     }
     let mut log = String::new();
     let _ = fs::File::open(folder.join("log")).map(|mut file| file.read_to_string(&mut log));
-    let _ = shell.kill();
+    drop(shell.stdin.take());
+    let _ = shell.wait();
     panic!("PostgreSQL did not start:\n{log}");
 }
 

@@ -1,0 +1,227 @@
+//! What stands in for the other services.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use broker::{Acker, Broker, BrokerError, Consumer, Incoming, Lane, Outgoing, PublishError, Settlement};
+use bytes::Bytes;
+use domain::{Identity, Role};
+use history::{
+    model::{CheckItem, OpenEvent, Opened, Record},
+    store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery},
+};
+use prost::Message as _;
+use proto::internal::v1::{
+    AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeliveryTask, WebhookConfig,
+    configuration_server::Configuration,
+};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// A broker that remembers.
+#[derive(Default)]
+pub(crate) struct Queue {
+    /// What was published and confirmed.
+    pub(crate) published: Mutex<Vec<Outgoing>>,
+    /// What the next publishes answer.
+    pub(crate) answers: Mutex<VecDeque<PublishError>>,
+    sender: Mutex<Option<mpsc::Sender<Incoming>>>,
+    settled: Arc<Settled>,
+}
+
+#[derive(Default)]
+struct Settled(Mutex<Vec<(u64, Settlement)>>);
+
+impl Acker for Settled {
+    fn settle(&self, tag: u64, settlement: Settlement) {
+        self.0.lock().unwrap().push((tag, settlement));
+    }
+}
+
+impl Queue {
+    /// Gives a message to whoever consumes; `false`: nobody does yet.
+    pub(crate) fn give(&self, tag: u64, body: impl Into<Bytes>) -> bool {
+        let sender = self.sender.lock().unwrap();
+        let Some(sender) = sender.as_ref() else { return false };
+        let acker = Arc::clone(&self.settled) as Arc<dyn Acker>;
+        sender.try_send(Incoming::new(body.into(), false, None, tag, acker)).unwrap();
+        true
+    }
+
+    pub(crate) fn settled(&self) -> Vec<(u64, Settlement)> {
+        self.settled.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<DeliveryTask> {
+        let published = self.published.lock().unwrap();
+        published.iter().map(|message| DeliveryTask::decode(message.body.clone()).unwrap()).collect()
+    }
+}
+
+#[async_trait]
+impl Broker for Queue {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        let mut answers = Vec::new();
+        for message in messages {
+            assert_eq!(message.lane, Lane::DeliverFast);
+            answers.push(match self.answers.lock().unwrap().pop_front() {
+                Some(error) => Err(error),
+                None => {
+                    self.published.lock().unwrap().push(message);
+                    Ok(())
+                }
+            });
+        }
+        answers
+    }
+
+    async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Consumer, BrokerError> {
+        assert_eq!(lane, Lane::History);
+        let (sender, receiver) = mpsc::channel(prefetch.into());
+        *self.sender.lock().unwrap() = Some(sender);
+        Ok(Consumer::new(receiver))
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn depth(&self, _: Lane) -> Result<u64, String> {
+        Ok(0)
+    }
+
+    async fn close(&self) {
+        self.sender.lock().unwrap().take();
+    }
+}
+
+/// A subscription service that knows what it is told.
+#[derive(Clone, Default)]
+pub(crate) struct Subscription(Arc<Mutex<Vec<WebhookConfig>>>);
+
+impl Subscription {
+    /// Saves a webhook under the next version.
+    pub(crate) fn save(&self, webhook: WebhookConfig) -> i64 {
+        let mut webhooks = self.0.lock().unwrap();
+        let version = 1 + webhooks.iter().map(|webhook| webhook.version).max().unwrap_or(0);
+        webhooks.retain(|known| known.id != webhook.id);
+        webhooks.push(WebhookConfig { version, ..webhook });
+        version
+    }
+}
+
+/// A webhook of instance `acme` for all projects.
+pub(crate) fn webhook(id: i64, active: bool) -> WebhookConfig {
+    WebhookConfig { id, instance: "acme".into(), active, all_projects: true, ..WebhookConfig::default() }
+}
+
+#[tonic::async_trait]
+impl Configuration for Subscription {
+    async fn changes(&self, request: Request<ChangesRequest>) -> Result<Response<ChangesResponse>, Status> {
+        let request = request.into_inner();
+        assert!(!request.with_secrets);
+        let known = self.0.lock().unwrap();
+        let mut webhooks: Vec<_> = known.iter().filter(|webhook| webhook.version > request.since).cloned().collect();
+        webhooks.sort_by_key(|webhook| webhook.version);
+        let more = webhooks.len() > 2;
+        webhooks.truncate(2);
+        let version = webhooks.last().map_or(request.since, |webhook| webhook.version);
+        Ok(Response::new(ChangesResponse { version, webhooks, more }))
+    }
+
+    async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
+        Err(Status::unimplemented("history asks its authenticator"))
+    }
+}
+
+/// Knows tokens such as `system_admin@acme` and `project_admin@acme:1,2`.
+pub(crate) struct Tokens;
+
+#[async_trait]
+impl runtime::Authenticator for Tokens {
+    async fn authenticate(&self, token: &str) -> Result<Identity, Status> {
+        let unknown = || Status::unauthenticated("no such token");
+        let (role, place) = token.split_once('@').ok_or_else(unknown)?;
+        let (instance, projects) = place.split_once(':').unwrap_or((place, ""));
+        let projects = projects.split(',').filter_map(|project| project.parse().ok()).collect();
+        let role = Role::from_name(role, projects).ok_or_else(unknown)?;
+        Ok(Identity { role, instance: instance.parse().ok(), name: token.to_owned() })
+    }
+}
+
+/// A store that fails while it is told to.
+pub(crate) struct Flaky {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) fails: AtomicBool,
+    pub(crate) tried: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
+        self.store.open(events, now).await
+    }
+
+    async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            let (address, reason) = ("test".to_owned(), "told to".to_owned());
+            return Err(StoreError::Failed { address, reason, setting: "none" });
+        }
+        if records.iter().any(|record| record.number == 99) {
+            return Err(StoreError::Refused { address: "test".to_owned(), reason: "99".to_owned() });
+        }
+        self.store.record(records).await
+    }
+
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+        self.store.check(items).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
+        self.store.list(query).await
+    }
+
+    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+        self.store.delivery(instance, id).await
+    }
+
+    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        self.store.held_webhooks().await
+    }
+
+    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        self.store.take_held(take).await
+    }
+
+    async fn released(&self, released: &[Released]) -> Result<(), StoreError> {
+        self.store.released(released).await
+    }
+
+    async fn not_released(&self, released: &[Released]) -> Result<(), StoreError> {
+        self.store.not_released(released).await
+    }
+
+    async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        self.store.waiting_for(webhooks, limit).await
+    }
+
+    async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+        self.store.held_since(before, limit).await
+    }
+
+    async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.store.forget_claims(before, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}

@@ -1,0 +1,75 @@
+//! The lane `history`.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use broker::Settlement;
+use prost::Message as _;
+use proto::internal::v1::RecordBatch;
+
+use crate::started::{Started, delivered, delivery_id, eventually, failed, record};
+
+async fn given(history: &Started, tag: u64, body: Vec<u8>) {
+    eventually("records are consumed", async || history.queue.give(tag, body.clone())).await;
+}
+
+#[tokio::test]
+async fn messages_are_acknowledged_when_they_are_committed_and_parked_when_they_cannot_be_read() {
+    let history = Started::new().await;
+    let good = RecordBatch { records: vec![record(1, 1, failed(0)), record(2, 1, delivered())] };
+    let mixed = RecordBatch { records: vec![record(3, 1, delivered()), record(4, 0, delivered())] };
+    given(&history, 1, good.encode_to_vec()).await;
+    given(&history, 2, vec![0xff, 0xff]).await;
+    given(&history, 3, mixed.encode_to_vec()).await;
+    given(&history, 4, good.encode_to_vec()).await;
+    eventually("all are settled", async || history.queue.settled().len() == 4).await;
+    let mut settled = history.queue.settled();
+    settled.sort_by_key(|(tag, _)| *tag);
+    assert_eq!((settled[0].1.clone(), settled[3].1.clone()), (Settlement::Ack, Settlement::Ack));
+    assert!(matches!(&settled[1].1, Settlement::Park(reason) if reason.contains("not a RecordBatch")));
+    assert!(matches!(&settled[2].1, Settlement::Park(reason) if reason.contains("records[1].number")));
+    for webhook in 1..=3 {
+        assert_eq!(history.get("system_admin@acme", delivery_id(webhook)).await.unwrap().entries.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_fails_nothing_is_acknowledged_and_nothing_spins() {
+    let history = Started::new().await;
+    history.store.fails.store(true, Ordering::SeqCst);
+    let batch = RecordBatch { records: vec![record(1, 1, delivered())] };
+    given(&history, 1, batch.encode_to_vec()).await;
+    eventually("it is tried again", async || history.store.tried.load(Ordering::SeqCst) >= 3).await;
+    assert!(history.store.tried.load(Ordering::SeqCst) < 10, "the pauses grow");
+    assert!(history.queue.settled().is_empty());
+    history.store.fails.store(false, Ordering::SeqCst);
+    eventually("it is written", async || history.queue.settled() == [(1, Settlement::Ack)]).await;
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_is_parked_alone() {
+    let history = Started::new().await;
+    // Held up first, so that the others come together.
+    history.store.fails.store(true, Ordering::SeqCst);
+    let batch = |number| RecordBatch { records: vec![record(1, number, delivered())] }.encode_to_vec();
+    given(&history, 1, batch(1)).await;
+    eventually("it is held up", async || history.store.tried.load(Ordering::SeqCst) >= 1).await;
+    for (tag, number) in [(2, 2), (3, 99), (4, 3)] {
+        given(&history, tag, batch(number)).await;
+    }
+    history.store.fails.store(false, Ordering::SeqCst);
+    eventually("all are settled", async || history.queue.settled().len() == 4).await;
+    let parked: Vec<_> =
+        history.queue.settled().into_iter().filter(|(_, settlement)| *settlement != Settlement::Ack).collect();
+    assert!(matches!(parked.as_slice(), [(3, Settlement::Park(_))]), "{parked:?}");
+}
+
+#[tokio::test]
+async fn shutdown_gives_back_what_is_not_written() {
+    let history = Started::new().await;
+    history.store.fails.store(true, Ordering::SeqCst);
+    let batch = RecordBatch { records: vec![record(1, 1, delivered())] };
+    given(&history, 1, batch.encode_to_vec()).await;
+    eventually("it is tried", async || history.store.tried.load(Ordering::SeqCst) >= 1).await;
+    assert!(history.tasks.shut_down(Duration::from_secs(5)).await);
+    assert_eq!(history.queue.settled(), [(1, Settlement::Requeue)]);
+}

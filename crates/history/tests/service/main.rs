@@ -1,0 +1,10 @@
+//! The whole service, as its callers and its broker see it, on a store in a temporary folder.
+#![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod doubles;
+mod lane;
+mod reading;
+mod recording;
+mod started;
+mod waiting;

@@ -1,0 +1,154 @@
+//! History, started.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use domain::{ManualClock, SystemIds, Timestamp};
+use history::{Parts, store::open_sqlite};
+use proto::{
+    channel::{GrpcChannel, LocalServices},
+    convert::uuid_bytes,
+    internal::v1::{
+        Attempt, AttemptRecord, Cancel, DeliveryRef, Hold, HoldReason, RecordRequest, RecordedHeader,
+        attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
+    },
+    v1::{Delivery, GetDeliveryRequest, ListEntriesRequest, ListEntriesResponse, history_client::HistoryClient},
+};
+use runtime::{ServiceCredential, Tasks};
+use tonic::{Request, Status, service::Routes};
+use uuid::Uuid;
+
+use crate::doubles::{Flaky, Queue, Subscription, Tokens};
+
+pub(crate) const START: i64 = 1_700_000_000_000_000;
+
+/// History with everything around it.
+pub(crate) struct Started {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) subscription: Subscription,
+    pub(crate) store: Arc<Flaky>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) bare: GrpcChannel,
+    pub(crate) recording: RecordingClient<GrpcChannel>,
+    pub(crate) tasks: Tasks,
+    _folder: tempfile::TempDir,
+}
+
+impl Started {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
+        let store = Arc::new(Flaky { store, fails: AtomicBool::new(false), tried: AtomicUsize::new(0) });
+        let (queue, subscription) = (Arc::new(Queue::default()), Subscription::default());
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START)));
+        let credential = ServiceCredential::random(&SystemIds);
+        let others = LocalServices::default();
+        others.set(Routes::new(ConfigurationServer::new(subscription.clone())));
+        let tasks = Tasks::new();
+        let parts = Parts {
+            store: Arc::clone(&store) as _,
+            broker: Arc::clone(&queue) as _,
+            consume_records: true,
+            configuration: credential.attach(others.channel()),
+            authenticator: Arc::new(Tokens),
+            credential: credential.clone(),
+            clock: Arc::clone(&clock) as _,
+            ids: Arc::new(SystemIds),
+        };
+        let own = LocalServices::default();
+        own.set(history::start(parts, &tasks));
+        let recording = RecordingClient::new(credential.attach(own.channel()));
+        Self { queue, subscription, store, clock, bare: own.channel(), recording, tasks, _folder: folder }
+    }
+
+    pub(crate) async fn record(&self, records: Vec<AttemptRecord>) {
+        self.recording.clone().record(RecordRequest { records }).await.unwrap();
+    }
+
+    pub(crate) async fn list(&self, token: &str, request: ListEntriesRequest) -> Result<ListEntriesResponse, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        history.list_entries(with_token(token, request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn get(&self, token: &str, delivery_id: impl ToString) -> Result<Delivery, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        let request = GetDeliveryRequest { delivery_id: delivery_id.to_string() };
+        let answer = history.get_delivery(with_token(token, request)).await?;
+        Ok(answer.into_inner().delivery.unwrap())
+    }
+}
+
+fn with_token<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) const EVENT: Uuid = Uuid::from_u128(0xe);
+
+pub(crate) fn delivery_id(webhook_id: i64) -> Uuid {
+    domain::delivery_id(EVENT, webhook_id)
+}
+
+/// A record about the delivery to a webhook of `acme`, in project 1.
+pub(crate) fn record(webhook_id: i64, number: i32, what: What) -> AttemptRecord {
+    AttemptRecord {
+        delivery: Some(DeliveryRef {
+            delivery_id: uuid_bytes(delivery_id(webhook_id)),
+            instance: "acme".into(),
+            webhook_id,
+            event_id: uuid_bytes(EVENT),
+            event_type: "run.completed".into(),
+            project_id: 1,
+            matched_at: START,
+            format: "generic".into(),
+            is_test: false,
+        }),
+        number,
+        body: "{}".into(),
+        what: Some(what),
+    }
+}
+
+pub(crate) fn failed(next_due_at: i64) -> What {
+    What::Attempt(Attempt {
+        started_at: START + 10,
+        duration_us: 5,
+        response_code: 500,
+        error_class: "server_error".into(),
+        error: "answered \0 500".into(),
+        url: "https://example.com/".into(),
+        request_headers: vec![RecordedHeader { name: "user-agent".into(), value: "Testmo-Webhooks/1".into() }],
+        response_headers: vec![RecordedHeader { name: "x-one".into(), value: "1".into() }],
+        response_body: "sorry".into(),
+        response_truncated: true,
+        next_due_at,
+        ..Attempt::default()
+    })
+}
+
+pub(crate) fn delivered() -> What {
+    What::Attempt(Attempt { started_at: START + 20, delivered: true, response_code: 204, ..Attempt::default() })
+}
+
+pub(crate) fn hold(config_version: i64) -> What {
+    What::Hold(Hold { due_at: START, reason: HoldReason::Inactive.into(), config_version })
+}
+
+pub(crate) fn cancel() -> What {
+    What::Cancel(Cancel { at: START, error_class: "cancelled".into(), error: "webhook deleted".into() })
+}

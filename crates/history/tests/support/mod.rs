@@ -1,5 +1,0 @@
-//! Databases for tests.
-
-mod postgres;
-
-pub(crate) use postgres::Database;
