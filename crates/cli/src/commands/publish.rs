@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
@@ -14,7 +15,7 @@ use proto::{
     v1::{Event, PublishBatchRequest, events_client::EventsClient},
 };
 use runtime::config::Config;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio_stream::wrappers::LinesStream;
 use tonic::{
     Code, Request, Status,
@@ -26,6 +27,10 @@ use super::read_token;
 
 /// Lines that are published together, if so many are there.
 const CHUNK: usize = 200;
+/// So many chunks are on their way at once.
+const CHUNKS_UNDER_WAY: usize = 4;
+/// Bytes that are read ahead: what is in them is there together.
+const BUFFER: usize = 1 << 20;
 /// How long an event is published again while the server is unavailable.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,19 +51,23 @@ impl Publish {
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let token = read_token(self.token_file.as_deref(), &config.data.dir, "publisher.token")?;
         let server = self.server.unwrap_or_else(|| config.grpc.listen.to_string());
-        let mut publisher = Publisher::connect(&server, &token).await?;
+        let publisher = Publisher::connect(&server, &token).await?;
         let refused = if self.file == Path::new("-") {
-            publisher.lines(BufReader::new(tokio::io::stdin())).await?
+            publisher.lines(tokio::io::stdin()).await?
         } else {
             let file = tokio::fs::File::open(&self.file).await;
             let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
-            publisher.lines(BufReader::new(file)).await?
+            publisher.lines(file).await?
         };
         Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
+/// An event's id, or why it was not taken.
+type Published = Result<String, String>;
+
 /// A connection in a publisher's name.
+#[derive(Clone)]
 pub(crate) struct Publisher {
     client: EventsClient<Channel>,
     authorization: MetadataValue<Ascii>,
@@ -80,22 +89,14 @@ impl Publisher {
     }
 
     /// Publishes each line, prints its id or what is wrong with it, and answers how many were refused.
-    async fn lines(&mut self, input: impl AsyncBufRead + Unpin) -> anyhow::Result<usize> {
-        let mut chunks = LinesStream::new(input.lines()).ready_chunks(CHUNK);
-        let (mut number, mut refused) = (0, 0);
-        while let Some(chunk) = chunks.next().await {
-            let mut read = Vec::with_capacity(chunk.len());
-            for line in chunk {
-                number += 1;
-                let line = line.context("cannot read on")?;
-                if !line.trim().is_empty() {
-                    read.push((number, from_json(&line).map(with_id).map_err(|error| error.to_string())));
-                }
-            }
-            let events: Vec<Event> = read.iter().filter_map(|(_, event)| event.as_ref().ok().cloned()).collect();
-            let mut results = self.publish(events).await?.into_iter();
-            for (line, event) in read {
-                let result = event.and_then(|_| results.next().unwrap_or_else(|| Err("got no result".to_owned())));
+    async fn lines(&self, input: impl AsyncRead + Unpin) -> anyhow::Result<usize> {
+        let lines = LinesStream::new(BufReader::with_capacity(BUFFER, input).lines());
+        let numbered = lines.enumerate().map(|(index, line)| (index + 1, line));
+        let mut chunks =
+            pin!(numbered.ready_chunks(CHUNK).map(|chunk| self.clone().chunk(chunk)).buffered(CHUNKS_UNDER_WAY));
+        let mut refused = 0;
+        while let Some(results) = chunks.next().await {
+            for (line, result) in results? {
                 match result {
                     Ok(id) => println!("{id}"),
                     Err(error) => {
@@ -108,9 +109,26 @@ impl Publisher {
         Ok(refused)
     }
 
+    /// What became of each line of a chunk that is not empty.
+    async fn chunk(mut self, chunk: Vec<(usize, std::io::Result<String>)>) -> anyhow::Result<Vec<(usize, Published)>> {
+        let mut read = Vec::with_capacity(chunk.len());
+        for (number, line) in chunk {
+            let line = line.with_context(|| format!("cannot read line {number}"))?;
+            if !line.trim().is_empty() {
+                read.push((number, from_json(&line).map(with_id).map_err(|error| error.to_string())));
+            }
+        }
+        let events: Vec<Event> = read.iter().filter_map(|(_, event)| event.as_ref().ok().cloned()).collect();
+        let mut results = self.publish(events).await?.into_iter();
+        let mut result = |event: Result<Event, String>| {
+            event.and_then(|_| results.next().unwrap_or_else(|| Err("got no result".to_owned())))
+        };
+        Ok(read.into_iter().map(|(number, event)| (number, result(event))).collect())
+    }
+
     /// Publishes events that have ids; again and again those for which the server is unavailable. One result for each.
-    pub(crate) async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Vec<Result<String, String>>> {
-        let mut results: Vec<Option<Result<String, String>>> = vec![None; events.len()];
+    pub(crate) async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Vec<Published>> {
+        let mut results: Vec<Option<Published>> = vec![None; events.len()];
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let open: Vec<usize> = (0..events.len()).filter(|index| results[*index].is_none()).collect();
