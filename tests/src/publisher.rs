@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut};
+use prost::Message as _;
 use proto::v1::{
-    Event, PublishBatchRequest, PublishRequest, PublishResult, events_client::EventsClient,
+    Event, PublishBatchRequest, PublishRequest, PublishResult, PublishStreamResponse, events_client::EventsClient,
     instances_client::InstancesClient,
 };
 use tonic::{
@@ -91,6 +92,28 @@ impl Publisher {
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let path = PathAndQuery::from_static("/testmo.webhooks.v1.Events/Publish");
         client.unary(self.request(message), path, BytesCodec).await.map(Response::into_inner)
+    }
+
+    /// Calls `PublishStream` with these bytes as the messages; the answers that came, and how the stream ended.
+    pub async fn publish_stream(&self, messages: Vec<Vec<u8>>) -> (Vec<PublishStreamResponse>, Option<Status>) {
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        if let Err(error) = client.ready().await {
+            return (Vec::new(), Some(Status::unavailable(error.to_string())));
+        }
+        let path = PathAndQuery::from_static("/testmo.webhooks.v1.Events/PublishStream");
+        let request = self.request(futures::stream::iter(messages));
+        let mut stream = match client.streaming(request, path, BytesCodec).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => return (Vec::new(), Some(status)),
+        };
+        let mut answers = Vec::new();
+        loop {
+            match stream.message().await {
+                Ok(Some(bytes)) => answers.push(PublishStreamResponse::decode(bytes.as_slice()).expect("an answer")),
+                Ok(None) => return (answers, None),
+                Err(status) => return (answers, Some(status)),
+            }
+        }
     }
 
     /// A client of the service that is told about plans and projects.

@@ -56,7 +56,8 @@ pub struct Outgoing {
 /// [`PublishError::Unavailable`]): the caller then publishes again and the consumer's idempotence does the rest.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PublishError {
-    /// The queue is at its length limit.
+    /// The queue is at its length limit. That is for whoever brings new work ([`Lane::Events`]): the other lanes have
+    /// no limit (embedded) or a far higher one (RabbitMQ), because a full one would hold up what empties it.
     #[error("queue {queue} is full; publish again later")]
     Full {
         /// The queue that refused.
@@ -104,7 +105,10 @@ pub enum BrokerError {
 /// - `publish` answers `Ok` for a message only when it is durable.
 /// - A message stays until it is acknowledged or parked; after a restart of this process or of the broker it comes again.
 /// - Within a lane messages come roughly in order; nothing relies on it.
-/// - The adapter reconnects for ever by itself; a consumer never ends but by [`Broker::close`].
+/// - A message that consumers give back too often is parked. What comes back because its consumer was dropped, or the
+///   broker closed, is not to count (embedded; RabbitMQ: from 4.3 on, see `rabbitmq/topology.rs`).
+/// - The adapter reconnects for ever by itself; a consumer never ends but by [`Broker::close`]. Should one end all the
+///   same, `check` says so.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
     /// Publishes all `messages` at once, pipelined; answers in their order, one result for each.

@@ -281,15 +281,33 @@ async fn a_dropped_consumer_gives_back_what_it_had(fixture: Fixture) {
 }
 
 async fn a_full_queue_refuses_and_recovers(fixture: Fixture) {
-    let broker = fixture.open_with(64 << 10).await;
+    const LIMIT: usize = 64 << 10;
+    let broker = fixture.open_with(LIMIT as u64).await;
     let body = "x".repeat(16 << 10);
     let full = eventually("the queue is full", SOON, async || {
         publish(&*broker, message(Lane::Events, body.clone())).await.err()
     })
     .await;
     assert!(matches!(&full, PublishError::Full { queue } if queue.contains("events")), "{full:?}");
-    // A lane that is full does not hold up another.
-    publish(&*broker, message(Lane::History, body.clone())).await.expect("taken");
+    // What follows from events that were let in is taken: they are acknowledged only after that.
+    let mut others = Vec::new();
+    for (lane, delay) in [
+        (Lane::DeliverFast, Duration::ZERO),
+        (Lane::DeliverSlow, Duration::ZERO),
+        (Lane::DeliverSlow, SHORT),
+        (Lane::History, Duration::ZERO),
+    ] {
+        let messages = (0..2 * LIMIT / body.len()).map(|_| delayed(lane, delay, body.clone()));
+        let results = broker.publish(messages.collect()).await;
+        assert!(results.iter().all(Result::is_ok), "{lane:?} after {delay:?}: {results:?}");
+        others.push((lane, results.len()));
+    }
+    for (lane, count) in others {
+        let mut consumer = broker.consume(lane, 100).await.expect("consuming");
+        for _ in 0..count {
+            next(&mut consumer).await.ack();
+        }
+    }
     let mut consumer = broker.consume(Lane::Events, 1).await.expect("consuming");
     let taken = eventually("there is room again", SOON, async || {
         if let Ok(Some(incoming)) = timeout(Duration::from_millis(100), consumer.recv()).await {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use broker::{
-    Broker, Lane,
+    Broker, Incoming, Lane, PublishError,
     embedded::{Embedded, EmbeddedOptions},
 };
 use support::{LONG, delayed, message, next, nothing, publish, text};
@@ -128,6 +128,62 @@ async fn many_delayed_messages_come_when_due() {
         let incoming = next(&mut consumer).await;
         assert_eq!(text(&incoming), expected.to_string());
         incoming.ack();
+    }
+    nothing(&mut consumer, QUIET).await;
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn delayed_messages_and_other_lanes_count_against_events_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("queue.db");
+    let mut options = EmbeddedOptions::new(vec![LONG], Arc::new(|| 1_700_000_000_000_000));
+    options.max_queue_bytes = 1000;
+    let broker = Embedded::open(&path, options.clone()).await.expect("opened");
+    publish(&*broker, message(Lane::Events, "x".repeat(100))).await.expect("there is room");
+    for _ in 0..3 {
+        publish(&*broker, delayed(Lane::DeliverSlow, LONG, "x".repeat(400))).await.expect("never full");
+    }
+    let full = PublishError::Full { queue: "events".to_owned() };
+    assert_eq!(publish(&*broker, message(Lane::Events, "x")).await, Err(full.clone()));
+    broker.close().await;
+    // The retry that the event in hand needs before it can be acknowledged.
+    let broker = Embedded::open(&path, options).await.expect("opened");
+    assert_eq!(publish(&*broker, message(Lane::Events, "x")).await, Err(full));
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    let event = next(&mut consumer).await;
+    publish(&*broker, delayed(Lane::DeliverSlow, LONG, "its retry")).await.expect("never full");
+    event.ack();
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn what_comes_back_because_its_consumer_has_gone_is_not_counted_as_failed() {
+    const COUNT: usize = 5;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("queue.db");
+    let clock = Arc::new(AtomicI64::new(0));
+    let mut broker = open(&path, &clock).await;
+    let messages = (0..COUNT).map(|number| message(Lane::Events, number.to_string())).collect();
+    assert!(broker.publish(messages).await.into_iter().all(|result| result.is_ok()));
+    for stops in 0..30 {
+        let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+        let in_hand = next(&mut consumer).await;
+        assert!(stops == 0 || in_hand.redelivered);
+        drop(consumer);
+        drop(in_hand);
+        if stops % 10 == 9 {
+            broker.close().await;
+            broker = open(&path, &clock).await;
+        }
+    }
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    for _ in 1..COUNT {
+        next(&mut consumer).await.ack();
+    }
+    // A consumer that is there and gives back has failed.
+    for _ in 0..20 {
+        Incoming::requeue(next(&mut consumer).await);
     }
     nothing(&mut consumer, QUIET).await;
     broker.close().await;

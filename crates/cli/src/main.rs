@@ -2,13 +2,16 @@
 
 mod commands;
 mod demo;
+mod out;
 mod rest;
+mod server;
 mod standalone;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use commands::{health, publish, serve, token};
+use out::OutputClosed;
 use runtime::config::Config;
 
 /// Testmo webhooks: signed, durable, provable notifications of test-management events.
@@ -39,6 +42,9 @@ enum Command {
     Health(health::Health),
 }
 
+/// The status if nobody reads standard output any more: what a shell shows for programs that die of SIGPIPE.
+const CLOSED: u8 = 141;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -47,12 +53,13 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(arguments)) {
         Ok(code) => code,
+        Err(error) if error.chain().any(|cause| cause.is::<OutputClosed>()) => ExitCode::from(CLOSED),
         Err(error) => fail(&error),
     }
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    out::complain(format_args!("error: {}", runtime::explain(error.as_ref())));
     ExitCode::FAILURE
 }
 

@@ -16,6 +16,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::server;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where to send requests, and in whose name.
@@ -27,11 +29,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// `server` is an address (`127.0.0.1:8080`) or a URL.
     pub(crate) fn new(server: &str, token: Option<String>) -> anyhow::Result<Self> {
-        let text = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        let base = Url::parse(&text).with_context(|| format!("--server: `{server}` is not an address"))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            bail!("--server: `{server}` must look like 127.0.0.1:8080 or https://webhooks.example.com");
-        }
+        let base = server::parse(server)?;
         Ok(Self { base, token })
     }
 
@@ -59,7 +57,8 @@ impl Rest {
         if self.base.scheme() == "http" {
             return speak(stream, request).await;
         }
-        let name = ServerName::try_from(host.to_owned()).context("--server: not a host name")?;
+        let name =
+            ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).context("--server: not a host name")?;
         let stream = tls()?.connect(name, stream).await.with_context(|| format!("no TLS with {}", self.base))?;
         speak(stream, request).await
     }

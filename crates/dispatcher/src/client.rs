@@ -22,6 +22,9 @@ pub enum ClientError {
     /// Certificates that cannot be read.
     #[error("delivery.ca_file: not certificates in PEM: {0}")]
     Certificates(reqwest::Error),
+    /// A file without a single certificate.
+    #[error("delivery.ca_file holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
+    NoCertificates,
     /// The TLS library cannot be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Setup(reqwest::Error),
@@ -47,6 +50,9 @@ impl Clients {
             Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientError::Certificates)?,
             None => Vec::new(),
         };
+        if settings.extra_roots.is_some() && roots.is_empty() {
+            return Err(ClientError::NoCertificates);
+        }
         let client = |insecure: bool| {
             let roots = roots.clone();
             builder(settings.connect_timeout, Arc::clone(&guarded))

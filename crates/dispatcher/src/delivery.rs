@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use broker::{Broker, Lane, Outgoing, PublishError};
 use bytes::Bytes;
-use domain::{Clock, ErrorClass, RetrySchedule, Timestamp, Verdict};
+use domain::{Clock, ErrorClass, RetrySchedule, Timestamp, Verdict, WebhookKind};
 use prost::Message as _;
 use proto::{
     convert,
@@ -18,10 +18,11 @@ use uuid::Uuid;
 
 use crate::{
     guard::Promise,
+    in_hand::InHand,
     metrics::Metrics,
     post::{Letter, Posted, Poster},
     recorder::Recorder,
-    webhooks::{Webhook, Webhooks},
+    webhooks::{Found, Webhook, Webhooks},
 };
 
 /// An attempt to be made.
@@ -46,20 +47,22 @@ pub(crate) struct Delivering {
     pub(crate) schedule: RetrySchedule,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) in_hand: InHand,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Delivering {
     /// Does what is to be done with a delivery now, and keeps the promise when that is durable.
     pub(crate) async fn deliver(&self, job: Job, promise: Promise) {
-        let durable = match self.webhooks.get(job.delivery.webhook_id) {
-            None => self.cancel(job).await,
-            Some(webhook) if !webhook.active => self.hold(job).await,
-            Some(webhook) => self.attempt(job, &webhook).await,
+        let key = (job.delivery_id, job.number, job.generation);
+        let Some(promise) = self.in_hand.take(key, promise) else { return };
+        let durable = match self.webhooks.find(job.delivery.webhook_id) {
+            Found::Webhook(webhook) if webhook.active => self.attempt(job, &webhook).await,
+            // One that is not known is not one that is deleted: this dispatcher may be behind. History goes on with it.
+            Found::Webhook(_) | Found::Unknown => self.hold(job).await,
+            Found::Deleted => self.cancel(job).await,
         };
-        if durable {
-            promise.keep();
-        }
+        self.in_hand.finish(key, promise, durable);
     }
 
     /// Its webhook was deleted.
@@ -72,7 +75,7 @@ impl Delivering {
         self.recorder.record(record(job, What::Cancel(cancel))).await
     }
 
-    /// Its webhook is paused: it waits in history.
+    /// Its webhook is paused, or not known here: it waits in history.
     async fn hold(&self, job: Job) -> bool {
         let hold = Hold {
             due_at: self.clock.now().as_micros(),
@@ -116,7 +119,8 @@ impl Delivering {
         let task = DeliveryTask {
             delivery: Some(job.delivery.clone()),
             number: job.number + 1,
-            generation: job.generation,
+            // History counts from zero for each attempt.
+            generation: 0,
             body: job.body.clone(),
         };
         let message = Outgoing {
@@ -183,17 +187,17 @@ fn attempt(posted: Posted, webhook: &Webhook, next_due_at: i64) -> Attempt {
 }
 
 /// The delivery of an event to a webhook, as messages and records name it.
-pub(crate) fn reference(event: &EventRef, webhook: &Webhook) -> (Uuid, DeliveryRef) {
-    let delivery_id = domain::delivery_id(event.id, webhook.id);
+pub(crate) fn reference(event: &EventRef, webhook_id: i64, kind: WebhookKind) -> (Uuid, DeliveryRef) {
+    let delivery_id = domain::delivery_id(event.id, webhook_id);
     let delivery = DeliveryRef {
         delivery_id: convert::uuid_bytes(delivery_id),
         instance: event.instance.to_string(),
-        webhook_id: webhook.id,
+        webhook_id,
         event_id: convert::uuid_bytes(event.id),
         event_type: event.kind.name().to_owned(),
         project_id: event.project,
         matched_at: event.matched_at.as_micros(),
-        format: webhook.kind.name().to_owned(),
+        format: kind.name().to_owned(),
         is_test: false,
     };
     (delivery_id, delivery)

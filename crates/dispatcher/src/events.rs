@@ -24,6 +24,8 @@ use crate::{
 
 /// Events in a batch at most.
 const BATCH: usize = 256;
+/// Bytes of events that are opened together at most.
+const PART_BYTES: usize = 2 << 20;
 
 /// An event with the webhooks that get it and their bodies.
 struct Matched {
@@ -53,20 +55,45 @@ pub(crate) async fn run(
             () = shutdown.cancelled() => return,
         };
         if batch.is_empty() {
-            return;
+            return tasks.fail("the lane of events ended while the program runs");
         }
         // It starts after the batch has come: what was saved before one of these was accepted is in it.
         delivering.webhooks.sync_or_go_on().await;
-        let mut matched: Vec<Matched> = batch.into_iter().filter_map(|message| read(&delivering, message)).collect();
-        // What needs no claim and reaches nobody leaves no trace.
-        matched.retain(|event| event.claim || !event.webhooks.is_empty() || event.message.redelivered);
-        let opened = opening.open(matched.iter().map(open_event).collect()).await;
-        for (event, opened) in matched.into_iter().zip(opened) {
-            if !dispatch(&delivering, event, opened, &room, &tasks).await {
-                return;
+        for part in parts(batch) {
+            let read = part.into_iter().filter_map(|message| read(&delivering, message));
+            // What needs no claim and reaches nobody leaves no trace.
+            let (matched, idle): (Vec<_>, Vec<_>) =
+                read.partition(|event| event.claim || !event.webhooks.is_empty() || event.message.redelivered);
+            idle.into_iter().for_each(|event: Matched| event.message.ack());
+            let opened = opening.open(matched.iter().map(open_event).collect()).await;
+            for (event, opened) in matched.into_iter().zip(opened) {
+                if !dispatch(&delivering, event, opened, &room, &tasks).await {
+                    return;
+                }
             }
         }
     }
+}
+
+/// A batch in parts of at most [`PART_BYTES`], but for a single event that is larger: bodies are several times an event,
+/// and a part is one call to history.
+fn parts(batch: Vec<Incoming>) -> Vec<Vec<Incoming>> {
+    let mut parts: Vec<Vec<Incoming>> = Vec::new();
+    let mut bytes = PART_BYTES;
+    for message in batch {
+        let length = message.body.len();
+        match parts.last_mut() {
+            Some(part) if bytes + length <= PART_BYTES => {
+                bytes += length;
+                part.push(message);
+            }
+            _ => {
+                bytes = length;
+                parts.push(vec![message]);
+            }
+        }
+    }
+    parts
 }
 
 /// A consumer, once the webhooks are known; `None`: the program ends before.
@@ -142,13 +169,19 @@ impl Matched {
         Ok(body)
     }
 
-    /// The webhooks that an attempt is to be made for.
-    fn wanted(&self, opened: &Opened, known: &Webhooks) -> Vec<Arc<Webhook>> {
+    /// The webhooks that an attempt is to be made for, each with its kind.
+    fn wanted(&self, opened: &Opened, known: &Webhooks) -> Vec<(i64, WebhookKind)> {
         match opened.outcome {
             OpenOutcome::Duplicate => Vec::new(),
-            // What was matched then counts, not what would match now. One that was deleted since is ended by history.
-            OpenOutcome::Redelivered => opened.unsent.iter().filter_map(|id| known.get(*id)).collect(),
-            OpenOutcome::New | OpenOutcome::Unspecified => self.webhooks.clone(),
+            // What was matched then counts, not what would match now. What became of a webhook since, `delivery.rs`
+            // looks at; the body of one that is not known here is not sent from here.
+            OpenOutcome::Redelivered => {
+                let kind = |id| known.get(id).map_or(WebhookKind::Generic, |webhook| webhook.kind);
+                opened.unsent.iter().map(|id| (*id, kind(*id))).collect()
+            }
+            OpenOutcome::New | OpenOutcome::Unspecified => {
+                self.webhooks.iter().map(|webhook| (webhook.id, webhook.kind)).collect()
+            }
         }
     }
 }
@@ -182,9 +215,9 @@ async fn dispatch(
     tasks: &Tasks,
 ) -> bool {
     let mut jobs = Vec::new();
-    for webhook in matched.wanted(&opened, &delivering.webhooks) {
-        let (delivery_id, delivery) = reference(&matched.event, &webhook);
-        match matched.body(webhook.kind) {
+    for (webhook_id, kind) in matched.wanted(&opened, &delivering.webhooks) {
+        let (delivery_id, delivery) = reference(&matched.event, webhook_id, kind);
+        match matched.body(kind) {
             Ok(body) => jobs.push(Job {
                 delivery,
                 delivery_id,
@@ -203,8 +236,9 @@ async fn dispatch(
     let promises = guard::promises(matched.message, jobs.len());
     for (job, promise) in jobs.into_iter().zip(promises) {
         let permit = tokio::select! {
-            permit = Arc::clone(room).acquire_owned() => permit,
+            biased;
             () = delivering.shutdown.cancelled() => return false,
+            permit = Arc::clone(room).acquire_owned() => permit,
         };
         let delivering = Arc::clone(delivering);
         tasks.spawn("deliver", async move {

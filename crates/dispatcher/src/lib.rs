@@ -10,6 +10,8 @@
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
+//! | `history.rs` | the way to history, and whether it can be reached |
+//! | `in_hand.rs` | what is being sent, so that a copy of its message is not |
 //! | `recorder.rs` | records on their way to history, in batches |
 //! | `guard.rs` | when a message may be acknowledged |
 
@@ -17,6 +19,8 @@ mod client;
 mod delivery;
 mod events;
 mod guard;
+mod history;
+mod in_hand;
 mod metrics;
 mod opening;
 mod post;
@@ -28,13 +32,15 @@ use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Lane};
 use domain::{AddressPolicy, Clock, RetrySchedule};
-use proto::{channel::GrpcChannel, internal::v1::recording_client::RecordingClient};
+use proto::channel::GrpcChannel;
 use runtime::{Resolver, Tasks};
 use tokio::sync::Semaphore;
 
 pub use client::ClientError;
 use client::Clients;
 use delivery::Delivering;
+use history::History;
+use in_hand::InHand;
 use metrics::Metrics;
 use opening::Opening;
 use post::Poster;
@@ -112,8 +118,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
     let settings = &parts.settings;
     let clients = Clients::new(settings, Arc::clone(&parts.resolver))?;
     let webhooks = Arc::new(Webhooks::new(parts.configuration));
-    let history =
-        RecordingClient::new(parts.history).max_decoding_message_size(64 << 20).max_encoding_message_size(64 << 20);
+    let history = History::new(parts.history, tasks.clone());
     let delivering = Arc::new(Delivering {
         webhooks: Arc::clone(&webhooks),
         poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
@@ -122,6 +127,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
         schedule: settings.schedule.clone(),
         clock: Arc::clone(&parts.clock),
         metrics: Metrics::new(&webhooks),
+        in_hand: InHand::default(),
         shutdown: tasks.shutdown_token().clone(),
     });
     let cap = usize::from(settings.max_in_flight.max(2));

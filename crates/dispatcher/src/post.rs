@@ -3,7 +3,7 @@
 use std::{error::Error as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, Secret, Timestamp, classify_status};
+use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, Secret, Timestamp, Verdict, classify_status};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -81,8 +81,11 @@ impl Poster {
             request_headers: texts(&headers),
             remote_address: progress.remote_address,
             answer: progress.answer,
-            // A deadline that passes while a 2xx is still being read is a time-out: it is not known to be whole.
-            error: error.or(status),
+            // A 2xx that breaks off is not known to be whole; a refusal is one, whatever becomes of its body.
+            error: match status {
+                Some((class, text)) if class.verdict() == Verdict::Permanent => Some((class, text)),
+                status => error.or(status),
+            },
         }
     }
 

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use broker::{Broker, Lane, Outgoing};
+use bytes::Bytes;
 use domain::IdSource;
 use prost::Message as _;
 use proto::{
     channel::GrpcChannel,
-    internal::v1::{AttemptRecord, RecordBatch, RecordRequest, recording_client::RecordingClient},
+    internal::v1::{AttemptRecord, RecordRequest, recording_client::RecordingClient},
 };
 use runtime::Tasks;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -46,7 +47,7 @@ pub fn broker_sink(broker: Arc<dyn Broker>, ids: Arc<dyn IdSource>) -> Arc<dyn R
             let message = Outgoing {
                 lane: Lane::History,
                 delay: Duration::ZERO,
-                body: RecordBatch { records: records.to_vec() }.encode_to_vec().into(),
+                body: encode(records),
                 message_id: self.ids.uuid(),
                 traceparent: None,
             };
@@ -56,6 +57,13 @@ pub fn broker_sink(broker: Arc<dyn Broker>, ids: Arc<dyn IdSource>) -> Arc<dyn R
     }
 
     Arc::new(Sink { broker, ids })
+}
+
+/// A `RecordBatch` of these records, without copying them into one.
+fn encode(records: &[AttemptRecord]) -> Bytes {
+    let mut body = Vec::new();
+    prost::encoding::message::encode_repeated(1, records, &mut body);
+    body.into()
 }
 
 /// Straight to history in the same process: committed is durable.
@@ -188,6 +196,14 @@ mod tests {
         assert_eq!(sink.written.load(Ordering::SeqCst), 50);
         drop(recorder);
         assert!(tasks.shut_down(Duration::from_secs(60)).await);
+    }
+
+    #[test]
+    fn what_is_encoded_is_a_batch() {
+        let records =
+            vec![AttemptRecord { number: 1, ..Default::default() }, AttemptRecord { number: 2, ..Default::default() }];
+        let batch = proto::internal::v1::RecordBatch { records: records.clone() };
+        assert_eq!(encode(&records), Bytes::from(batch.encode_to_vec()));
     }
 
     #[test]

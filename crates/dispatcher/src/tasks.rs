@@ -1,13 +1,12 @@
 //! Deliveries that come from a message of their own: retries whose wait is over, and what history releases.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use broker::{Incoming, Lane};
 use prost::Message as _;
 use proto::{
-    channel::GrpcChannel,
     convert,
-    internal::v1::{CheckItem, CheckRequest, DeliveryTask, recording_client::RecordingClient},
+    internal::v1::{CheckItem, DeliveryTask},
 };
 use runtime::Tasks;
 use tokio::sync::Semaphore;
@@ -16,23 +15,22 @@ use crate::{
     delivery::{Delivering, Job},
     events::consume,
     guard,
+    history::History,
 };
 
 /// Deliveries in a batch at most.
 const BATCH: usize = 128;
-/// How long history may take to say what is still to be sent.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A lane and what working on it needs.
 pub(crate) struct LaneOf {
     pub(crate) lane: Lane,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) prefetch: u16,
-    pub(crate) history: RecordingClient<GrpcChannel>,
+    pub(crate) history: History,
 }
 
 /// Works until shutdown; what is in flight then goes on by itself.
-pub(crate) async fn run(delivering: Arc<Delivering>, mut lane: LaneOf, tasks: Tasks) {
+pub(crate) async fn run(delivering: Arc<Delivering>, lane: LaneOf, tasks: Tasks) {
     let Some(mut consumer) = consume(&delivering, lane.lane, lane.prefetch).await else { return };
     loop {
         let batch = tokio::select! {
@@ -40,19 +38,20 @@ pub(crate) async fn run(delivering: Arc<Delivering>, mut lane: LaneOf, tasks: Ta
             () = delivering.shutdown.cancelled() => return,
         };
         if batch.is_empty() {
-            return;
+            return tasks.fail("a lane ended while the program runs");
         }
         delivering.webhooks.sync_or_go_on().await;
         let jobs: Vec<(Incoming, Job)> = batch.into_iter().filter_map(read).collect();
-        let wanted = check(&mut lane.history, &jobs).await;
+        let wanted = check(&lane.history, &jobs).await;
         for ((message, job), wanted) in jobs.into_iter().zip(wanted) {
             if !wanted {
                 message.ack();
                 continue;
             }
             let permit = tokio::select! {
-                permit = Arc::clone(&lane.room).acquire_owned() => permit,
+                biased;
                 () = delivering.shutdown.cancelled() => return,
+                permit = Arc::clone(&lane.room).acquire_owned() => permit,
             };
             let delivering = Arc::clone(&delivering);
             tasks.spawn("deliver", async move {
@@ -94,7 +93,7 @@ fn try_read(message: &Incoming) -> Result<Job, String> {
 }
 
 /// Whether each is still to be sent. Without history all are: late news is worse than a rare repeat.
-async fn check(history: &mut RecordingClient<GrpcChannel>, jobs: &[(Incoming, Job)]) -> Vec<bool> {
+async fn check(history: &History, jobs: &[(Incoming, Job)]) -> Vec<bool> {
     if jobs.is_empty() {
         return Vec::new();
     }
@@ -103,13 +102,6 @@ async fn check(history: &mut RecordingClient<GrpcChannel>, jobs: &[(Incoming, Jo
         number: job.number,
         generation: job.generation,
     };
-    let request = CheckRequest { items: jobs.iter().map(item).collect() };
-    match tokio::time::timeout(CHECK_TIMEOUT, history.check(request)).await {
-        Ok(Ok(answer)) if answer.get_ref().send.len() == jobs.len() => answer.into_inner().send,
-        Ok(Err(status)) => {
-            tracing::warn!(error = %status, "history does not say what is recorded; sending");
-            vec![true; jobs.len()]
-        }
-        _ => vec![true; jobs.len()],
-    }
+    let items: Vec<CheckItem> = jobs.iter().map(item).collect();
+    history.check(&items).await.unwrap_or_else(|| vec![true; jobs.len()])
 }

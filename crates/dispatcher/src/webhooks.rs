@@ -1,9 +1,10 @@
 //! Webhooks as the subscription service has them, kept in memory and brought up to date before each batch.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -45,7 +46,7 @@ impl Webhook {
             Ok((text, secret.expires_at.as_ref().map(convert::from_timestamp)))
         });
         let secrets = secrets.collect::<Result<Vec<_>, String>>()?;
-        if secrets.is_empty() {
+        if secrets.is_empty() && config.active {
             return Err("it has no secret".into());
         }
         Ok(Self {
@@ -81,11 +82,25 @@ impl Subscription for Webhook {
     }
 }
 
+/// What is known of a webhook.
+pub(crate) enum Found {
+    Webhook(Arc<Webhook>),
+    /// It was deleted.
+    Deleted,
+    /// It is newer than what is known here, or cannot be used here.
+    Unknown,
+}
+
+#[derive(Default)]
+struct Index {
+    webhooks: MatchIndex<Webhook>,
+    deleted: HashSet<i64>,
+}
+
 /// All webhooks, and how to keep them up to date.
 pub(crate) struct Webhooks {
     follower: ChangesFollower,
-    index: RwLock<MatchIndex<Webhook>>,
-    version: AtomicI64,
+    index: RwLock<Index>,
     loaded: AtomicBool,
     synced: RwLock<Instant>,
 }
@@ -98,7 +113,6 @@ impl Webhooks {
         Self {
             follower: ChangesFollower::new(configuration, true),
             index: RwLock::default(),
-            version: AtomicI64::new(0),
             loaded: AtomicBool::new(false),
             synced: RwLock::new(Instant::now()),
         }
@@ -106,8 +120,7 @@ impl Webhooks {
 
     /// Brings everything up to date with what was saved before this call; on failure what is known stays in force.
     pub(crate) async fn sync(&self) -> Result<(), tonic::Status> {
-        let version = self.follower.sync(|config| self.apply(config)).await?;
-        self.version.store(version, Ordering::Release);
+        self.follower.sync(|config| self.apply(config)).await?;
         self.loaded.store(true, Ordering::Release);
         *self.synced.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(())
@@ -127,36 +140,49 @@ impl Webhooks {
         let webhook = if deleted { None } else { Some(Webhook::read(config)) };
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         match webhook {
-            Some(Ok(webhook)) => index.insert(webhook),
-            None => index.remove(id),
+            Some(Ok(webhook)) => index.webhooks.insert(webhook),
+            None => {
+                index.webhooks.remove(id);
+                index.deleted.insert(id);
+            }
             Some(Err(reason)) => {
                 tracing::error!(
                     webhook_id = id,
                     reason,
                     "webhook cannot be used; is this dispatcher older than the subscription service?"
                 );
-                index.remove(id);
+                index.webhooks.remove(id);
             }
         }
     }
 
     /// The active webhooks that get an event.
     pub(crate) fn matches(&self, instance: &InstanceId, event: EventType, project: i64) -> Vec<Arc<Webhook>> {
-        self.read().matches(instance, event, project).cloned().collect()
+        self.read().webhooks.matches(instance, event, project).cloned().collect()
     }
 
-    /// A webhook as it is known now; `None`: deleted.
+    /// A webhook as it is known now.
+    pub(crate) fn find(&self, id: i64) -> Found {
+        let index = self.read();
+        match index.webhooks.get(id) {
+            Some(webhook) => Found::Webhook(Arc::clone(webhook)),
+            None if index.deleted.contains(&id) => Found::Deleted,
+            None => Found::Unknown,
+        }
+    }
+
+    /// A webhook, if it is known.
     pub(crate) fn get(&self, id: i64) -> Option<Arc<Webhook>> {
-        self.read().get(id).cloned()
+        self.read().webhooks.get(id).cloned()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, MatchIndex<Webhook>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version of what is known.
     pub(crate) fn version(&self) -> i64 {
-        self.version.load(Ordering::Acquire)
+        self.follower.version()
     }
 
     /// Whether anything is known at all.
@@ -174,7 +200,8 @@ impl Webhooks {
 pub(crate) async fn follow(webhooks: Arc<Webhooks>, shutdown: CancellationToken) {
     let mut reachable = true;
     loop {
-        match webhooks.sync().await {
+        let Some(synced) = shutdown.run_until_cancelled(webhooks.sync()).await else { return };
+        match synced {
             Ok(()) if !reachable => {
                 tracing::info!("subscription service reached again");
                 reachable = true;

@@ -8,7 +8,7 @@ pub struct InstanceId(Arc<str>);
 
 /// Text that names no instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("instance must be 1 to 64 characters of a-z, 0-9, - and _")]
+#[error("must be 1 to 64 characters of a-z, 0-9, - and _")]
 pub struct InvalidInstance;
 
 impl InstanceId {

@@ -16,7 +16,7 @@ use serde_json::{Value, error::Category};
 use crate::{error::Failure, named::Named};
 
 const LIMIT: usize = 256 * 1024;
-/// How long a body may take to arrive; whoever sends it has shown no valid token yet.
+/// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The members of the body, not yet read.

@@ -1,4 +1,5 @@
-//! Who calls: the request's bearer token, handed on to the services as it is, and the call itself.
+//! Who calls: the request's bearer token, looked at before anything else of the request and handed on to the services
+//! as it is; and the call itself.
 
 use std::time::Duration;
 
@@ -6,34 +7,58 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use proto::error::ErrorCode;
+use domain::Role;
+use proto::{error::ErrorCode, v1::GetCallerRequest};
 use tonic::{
     Status,
     metadata::{Ascii, MetadataValue},
 };
 
-use crate::error::Failure;
+use crate::{Services, error::Failure};
 
 /// How long a service may take to answer; a client is better told than left waiting.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Somebody with a bearer token; whether the token is good is for the services to say.
+/// Somebody whose token is valid and of a role that the REST API is for. What exactly it may do, the services decide
+/// with every call.
+///
+/// Every handler takes it before path, query and body: who may not come in learns nothing of what is wrong with those,
+/// and has nothing read.
 pub(crate) struct Caller {
     authorization: MetadataValue<Ascii>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl FromRequestParts<Services> for Caller {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, services: &Services) -> Result<Self, Failure> {
         let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (headers.next(), headers.next()) else { return Err(unauthenticated()) };
         let token = value.to_str().ok().and_then(bearer).ok_or_else(unauthenticated)?;
         let mut authorization =
             MetadataValue::<Ascii>::try_from(format!("Bearer {token}")).map_err(|_| unauthenticated())?;
         authorization.set_sensitive(true);
-        Ok(Self { authorization })
+        let caller = Self { authorization };
+        let known = answer(services.webhooks().get_caller(caller.request(GetCallerRequest {}))).await?;
+        admit(&known.role)?;
+        Ok(caller)
     }
+}
+
+/// Whether the REST API is for this role.
+fn admit(role: &str) -> Result<(), Failure> {
+    let text = match Role::from_name(role, Vec::new()) {
+        Some(Role::SystemAdmin | Role::ProjectAdmin(_)) => return Ok(()),
+        Some(Role::Member) => {
+            "a member may use nothing here; ask a system_admin for a token of role project_admin or system_admin"
+        }
+        Some(Role::Publisher) => {
+            "a publisher publishes over gRPC and has no REST API; use a token of role system_admin or project_admin here"
+        }
+        // A service that is newer than this one may know more.
+        None => "the role of this token has no REST API; use a token of role system_admin or project_admin",
+    };
+    Err(Failure::new(ErrorCode::Forbidden, text))
 }
 
 /// The token of a header of the scheme `Bearer`, whose name has no case.

@@ -2,6 +2,7 @@
 
 use axum::{Json, body::Bytes, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use domain::ErrorClass;
 use proto::v1::{self, DeliveryStatus, ListEntriesRequest};
 use serde::Serialize;
 
@@ -46,11 +47,12 @@ pub(crate) struct EntryJson {
     time: Option<String>,
     due_at: Option<String>,
     waits_for: Option<String>,
-    /// Milliseconds, to the microsecond; null while it is pending.
+    /// Milliseconds, to the microsecond; null where no attempt was made: it is pending, or was cancelled.
     duration_ms: Option<f64>,
     response_code: Option<i32>,
     error: Option<ErrorJson>,
-    url: String,
+    /// Null where no attempt was made.
+    url: Option<String>,
     remote_address: Option<String>,
 }
 
@@ -112,7 +114,8 @@ pub(crate) struct DeliveryJson {
 
 impl From<v1::Entry> for EntryJson {
     fn from(entry: v1::Entry) -> Self {
-        let pending = entry.status == i32::from(DeliveryStatus::Pending);
+        let made =
+            entry.status != i32::from(DeliveryStatus::Pending) && entry.error_class != ErrorClass::Cancelled.name();
         let error = ErrorJson { class: entry.error_class, message: entry.error };
         Self {
             id: entry.id,
@@ -127,10 +130,10 @@ impl From<v1::Entry> for EntryJson {
             time: time(entry.time),
             due_at: time(entry.due_at),
             waits_for: some_text(entry.waits_for),
-            duration_ms: (!pending).then(|| entry.duration_us as f64 / 1_000.0),
+            duration_ms: made.then(|| entry.duration_us as f64 / 1_000.0),
             response_code: Some(entry.response_code).filter(|code| *code != 0),
             error: Some(error).filter(|error| !error.class.is_empty()),
-            url: entry.url,
+            url: some_text(entry.url),
             remote_address: some_text(entry.remote_address),
         }
     }

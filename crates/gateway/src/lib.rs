@@ -1,8 +1,8 @@
 //! The REST API: a face of the gRPC services, with no authority of its own.
 //!
 //! Each request's bearer token travels on as it came, and the services decide; what they answer becomes JSON. A request
-//! is looked through in this order: token present (401), id in the path (404), query and body (400, 413, 415, 422),
-//! then whatever the service says.
+//! is looked through in this order: token (401) and role (403), for which the service `Webhooks` is asked; id in the path
+//! (404), query and body (400, 413, 415, 422); then whatever the service says.
 //!
 //! - [`router`] makes the router from [`Services`].
 //! - `webhooks`, `deliveries`, `tokens` and `events` have the handlers and JSON shapes of one resource each.

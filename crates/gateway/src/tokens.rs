@@ -77,6 +77,7 @@ pub(crate) async fn create(
         role: fields.text("role"),
         projects: fields.ids("projects").unwrap_or_default(),
         expires_at: fields.time("expires_at"),
+        all_instances: fields.flag("all_instances"),
     };
     fields.finish()?;
     let made = answer(services.webhooks().create_token(caller.request(request))).await?;

@@ -48,10 +48,10 @@ impl History for HistoryService {
         let reader = self.reader(request.metadata()).await?;
         let request = request.into_inner();
         let query = query(&reader, &request)?;
-        let (found, next, prev) = self.page(query).await?;
-        if found.is_empty() && request.cursor.is_empty() && request.webhook_id != 0 {
-            self.must_exist(&reader, request.webhook_id).await?;
+        if request.webhook_id != 0 && !self.sees(&reader, request.webhook_id).await? {
+            return Err(ApiError::not_found("webhook", request.webhook_id).into());
         }
+        let (found, next, prev) = self.page(query).await?;
         Ok(Response::new(ListEntriesResponse {
             entries: found.into_iter().map(entries::entry).collect(),
             next_cursor: next.map(cursor::older_than).unwrap_or_default(),
@@ -67,11 +67,9 @@ impl History for HistoryService {
         let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
         let id: Uuid = request.into_inner().delivery_id.parse().map_err(|_| missing())?;
         let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
-        let may_read = reader.projects.as_ref().is_none_or(|projects| {
-            let deleted = self.registry.known(found.delivery.webhook_id).is_some_and(|webhook| webhook.deleted);
-            projects.contains(&found.delivery.project_id) && !deleted
-        });
-        if !may_read {
+        if let Some(projects) = &reader.projects
+            && !(projects.contains(&found.delivery.project_id) && self.sees(&reader, found.delivery.webhook_id).await?)
+        {
             return Err(missing().into());
         }
         Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found)) }))
@@ -114,21 +112,21 @@ impl HistoryService {
         })
     }
 
-    /// A webhook that the caller may not know of answers as one that does not exist.
-    async fn must_exist(&self, reader: &Reader, webhook_id: i64) -> Result<(), GrpcStatus> {
-        let webhook = match self.registry.look_up(webhook_id).await {
-            Ok(webhook) => webhook,
-            Err(error) => {
-                // Every webhook then looks like one without entries.
-                tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");
-                return Ok(());
-            }
+    /// Whether a webhook exists for the caller. System administrators see deleted ones as well: their history stays.
+    async fn sees(&self, reader: &Reader, webhook_id: i64) -> Result<bool, GrpcStatus> {
+        // What a project administrator may see changes with scopes; that there was a webhook does not change.
+        let webhook = match reader.projects {
+            Some(_) => self.registry.current(webhook_id).await,
+            None => self.registry.look_up(webhook_id).await,
         };
-        let exists = webhook.is_some_and(|webhook| {
-            let visible = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
-            webhook.instance == reader.instance && visible
-        });
-        if exists { Ok(()) } else { Err(ApiError::not_found("webhook", webhook_id).into()) }
+        let webhook = webhook.map_err(|error| {
+            tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");
+            ApiError::new(ErrorCode::Unavailable, "whether the webhook exists cannot be found out now; try again")
+        })?;
+        Ok(webhook.is_some_and(|webhook| {
+            let within_reach = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
+            webhook.instance == reader.instance && within_reach
+        }))
     }
 }
 

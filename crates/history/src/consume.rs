@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Incoming, Lane};
+use bytes::Bytes;
 use prost::Message as _;
 use proto::internal::v1::RecordBatch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ const RECORDS: usize = 1000;
 const BYTES: usize = 16 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a write may take; then it counts as failed and is tried again. Longer than a store's own limits.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs until shutdown, or until the broker is closed.
 pub(crate) async fn run(store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown: CancellationToken) {
@@ -34,6 +37,7 @@ pub(crate) async fn run(store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown
             return;
         }
     };
+    let writer = Writer { store: store.as_ref(), patience: PATIENCE };
     let work = async {
         loop {
             let messages = consumer.recv_batch(MESSAGES).await;
@@ -41,12 +45,14 @@ pub(crate) async fn run(store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown
                 return;
             }
             for group in groups(messages) {
-                write(store.as_ref(), group).await;
+                writer.write(group).await;
             }
         }
     };
     // What is in hand then goes back to the broker; what was committed without being acknowledged comes again, harmless.
-    let _ = shutdown.run_until_cancelled(work).await;
+    if shutdown.run_until_cancelled(work).await.is_some() {
+        tracing::error!("the lane of records has ended; none are consumed any more");
+    }
 }
 
 /// A message that was read.
@@ -95,13 +101,18 @@ fn groups(messages: Vec<Incoming>) -> Vec<Vec<Read>> {
 }
 
 fn read(message: Incoming) -> Option<Read> {
-    let batch = match RecordBatch::decode(message.body.clone()) {
-        Ok(batch) => batch,
+    match records(message.body.clone()) {
+        Ok((records, fault)) => Some(Read { message, records, fault }),
         Err(error) => {
             park(message, &format!("not a RecordBatch: {error}"));
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// The records of a message that can be read, and what is wrong with the others.
+fn records(body: Bytes) -> Result<(Vec<Record>, Option<String>), prost::DecodeError> {
+    let batch = RecordBatch::decode(body)?;
     let mut records = Vec::with_capacity(batch.records.len());
     let mut fault = None;
     for (index, record) in batch.records.into_iter().enumerate() {
@@ -110,53 +121,72 @@ fn read(message: Incoming) -> Option<Read> {
             Err(invalid) => fault = Some(format!("records[{index}].{invalid}")),
         }
     }
-    Some(Read { message, records, fault })
+    Ok((records, fault))
 }
 
-/// Writes a group and settles its messages. A group that the store refuses goes message by message, so that only what is
-/// at fault is parked.
-async fn write(store: &dyn Store, group: Vec<Read>) {
-    let records: Arc<[Record]> = group.iter().flat_map(|read| read.records.iter().cloned()).collect();
-    match persist(store, records).await {
-        Ok(()) => group.into_iter().for_each(Read::done),
-        Err(_) if group.len() > 1 => {
-            for read in group {
-                write_one(store, read).await;
-            }
+/// Writes records, whatever the store does.
+struct Writer<'a> {
+    store: &'a dyn Store,
+    patience: Duration,
+}
+
+impl Writer<'_> {
+    /// Writes a group and settles its messages. A group that the store refuses goes message by message and, where it
+    /// refuses that too, record by record: what can be stored is, and only messages with something at fault are parked.
+    async fn write(&self, mut group: Vec<Read>) {
+        let records = group.iter_mut().flat_map(|read| std::mem::take(&mut read.records)).collect();
+        if self.persist(records).await.is_ok() {
+            return group.into_iter().for_each(Read::done);
         }
-        Err(error) => group.into_iter().for_each(|read| park(read.message, &error.to_string())),
-    }
-}
-
-async fn write_one(store: &dyn Store, read: Read) {
-    match persist(store, read.records.as_slice().into()).await {
-        Ok(()) => read.done(),
-        Err(error) => park(read.message, &error.to_string()),
-    }
-}
-
-/// Writes records, however long it takes.
-///
-/// # Errors
-/// The store will never take them.
-async fn persist(store: &dyn Store, records: Arc<[Record]>) -> Result<(), StoreError> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match store.record(Arc::clone(&records)).await {
-            Ok(()) => {
-                if pause > FIRST_PAUSE {
-                    tracing::info!("records can be written again");
-                }
-                return Ok(());
-            }
-            Err(error @ StoreError::Refused { .. }) => return Err(error),
-            Err(error) => {
-                if pause == FIRST_PAUSE {
-                    tracing::error!(%error, "cannot write records; trying again until it works");
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LAST_PAUSE);
+        let is_one = group.len() == 1;
+        for read in group {
+            // Again: the records have been given away, and this is rare.
+            let Ok((records, _)) = self::records(read.message.body.clone()) else { continue };
+            if !is_one && self.persist(records.as_slice().into()).await.is_ok() {
+                read.done();
+            } else {
+                self.write_singly(read, records).await;
             }
         }
     }
+
+    async fn write_singly(&self, mut read: Read, records: Vec<Record>) {
+        for record in records {
+            let name = format!("attempt {} of delivery {}", record.number, record.delivery.id);
+            if let Err(error) = self.persist(Arc::new([record])).await {
+                read.fault = Some(format!("{name}: {error}"));
+            }
+        }
+        read.done();
+    }
+
+    /// Writes records, however long it takes.
+    ///
+    /// # Errors
+    /// The store will never take them.
+    async fn persist(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let written = tokio::time::timeout(self.patience, self.store.record(Arc::clone(&records))).await;
+            match written.unwrap_or(Err(StoreError::Silent { seconds: self.patience.as_secs() })) {
+                Ok(()) => {
+                    if pause > FIRST_PAUSE {
+                        tracing::info!("records can be written again");
+                    }
+                    return Ok(());
+                }
+                Err(error @ StoreError::Refused { .. }) => return Err(error),
+                Err(error) => {
+                    if pause == FIRST_PAUSE {
+                        tracing::error!(%error, "cannot write records; trying again until it works");
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,8 @@ pub(crate) struct Wait {
     pub(crate) config_version: i64,
     pub(crate) generation: i32,
     pub(crate) leased_until: i64,
+    /// While it is held: when it may be queued again at the earliest.
+    pub(crate) not_before: i64,
     pub(crate) since: i64,
 }
 
@@ -68,6 +70,7 @@ impl Wait {
             config_version: 0,
             generation: 0,
             leased_until: 0,
+            not_before: 0,
             since: delivery.matched_at,
         }
     }
@@ -237,7 +240,8 @@ impl<'a> State<'a> {
     }
 
     fn wait_for(&mut self, number: i32, state: WaitState, due_at: i64, config_version: i64, since: i64) {
-        let new = Wait { number, state: state.code(), due_at, config_version, generation: 0, leased_until: 0, since };
+        let state = state.code();
+        let new = Wait { number, state, due_at, config_version, generation: 0, leased_until: 0, not_before: 0, since };
         self.wait = Some(match self.wait {
             Some(old) => better_wait(old, new),
             None => new,
@@ -270,19 +274,26 @@ impl<'a> State<'a> {
 
 /// Of two waits the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
 /// being queued again calls that off, because nobody may be left to send it.
+///
+/// A hold under an older configuration than the one it was last queued again under comes from a dispatcher that has not
+/// heard of that: it would hold it again and again, so [`Wait::not_before`] stays.
 fn better_wait(old: Wait, new: Wait) -> Wait {
     const HELD: i16 = WaitState::Held.code();
     if old.number != new.number {
         return if old.number > new.number { old } else { new };
     }
     let since = old.since.max(new.since);
+    let not_before = if new.config_version < old.config_version { old.not_before } else { 0 };
     let kept = match (old.state, new.state) {
         (HELD, HELD) => {
             let (config_version, due_at) = (old.config_version, old.due_at).max((new.config_version, new.due_at));
-            Wait { config_version, due_at, leased_until: 0, ..old }
+            Wait { config_version, due_at, leased_until: 0, not_before, ..old }
         }
         (HELD, _) => old,
-        (_, HELD) => Wait { generation: old.generation, ..new },
+        (_, HELD) => {
+            let config_version = old.config_version.max(new.config_version);
+            Wait { config_version, generation: old.generation, not_before, ..new }
+        }
         _ => Wait { state: old.state.max(new.state), due_at: old.due_at.max(new.due_at), ..old },
     };
     Wait { since, ..kept }

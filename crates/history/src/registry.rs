@@ -75,6 +75,14 @@ impl Registry {
         self.read().webhooks.get(&id).cloned()
     }
 
+    /// A webhook as it is now, or as it was last known to be if that cannot be found out.
+    pub(crate) async fn current(&self, id: i64) -> Result<Option<Webhook>, Status> {
+        match self.refresh().await {
+            Ok(()) => Ok(self.known(id)),
+            Err(error) => self.known(id).map(Some).ok_or(error),
+        }
+    }
+
     /// A webhook; asks again if it is not known, because it may be new.
     pub(crate) async fn look_up(&self, id: i64) -> Result<Option<Webhook>, Status> {
         if let Some(webhook) = self.known(id) {

@@ -28,7 +28,8 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(500);
 /// How long a delivery waits for its webhook to be activated.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Longer than the broker takes to confirm.
+/// Longer than the broker takes to confirm. Also how long a delivery rests that was held again by a dispatcher which does
+/// not know yet why it was released.
 const LEASE: Duration = Duration::from_secs(30);
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
@@ -48,6 +49,9 @@ pub(crate) struct Release {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
+
+/// Whether more may be released at once.
+struct More(bool);
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
@@ -73,26 +77,31 @@ impl Release {
             // A round that is cut short leaves leases behind at worst.
             let Some(round) = shutdown.run_until_cancelled(self.round(all_deleted)).await else { return };
             match &round {
-                Ok(()) if troubled => tracing::info!("waiting deliveries are looked after again"),
+                Ok(_) if troubled => tracing::info!("waiting deliveries are looked after again"),
                 Err(error) if !troubled => tracing::warn!(%error, "cannot look after waiting deliveries; trying on"),
                 _ => {}
             }
             troubled = round.is_err();
+            // A backlog goes on at once. That ends: what was released is not taken again before its lease has run out.
+            if matches!(round, Ok(More(true))) {
+                continue;
+            }
             if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn round(&self, all_deleted: bool) -> Result<(), Trouble> {
+    async fn round(&self, all_deleted: bool) -> Result<More, Trouble> {
+        let mut more = More(false);
         let refreshed = self.registry.refresh().await.map_err(Trouble::Configuration);
         // What is known stays true for most webhooks; without anything known, nothing is certain.
         if let Some(version) = self.registry.version() {
             self.end_deleted(all_deleted).await?;
             self.end_expired().await?;
-            self.release(version).await?;
+            more = self.release(version).await?;
         }
-        refreshed
+        refreshed.map(|()| more)
     }
 
     async fn end_deleted(&self, all: bool) -> Result<(), Trouble> {
@@ -135,28 +144,22 @@ impl Release {
         Ok(())
     }
 
-    /// Queues held deliveries of active webhooks again, webhook by webhook in turn.
-    async fn release(&self, version: i64) -> Result<(), Trouble> {
-        let mut webhooks = self.registry.active(self.store.held_webhooks().await?);
-        while !webhooks.is_empty() {
-            let mut more = Vec::new();
-            for webhook_id in webhooks {
-                if self.release_some(webhook_id, version).await? {
-                    more.push(webhook_id);
-                }
-            }
-            webhooks = more;
+    /// Queues held deliveries of active webhooks again, some of each. One turn only: what is active is to be asked again
+    /// before the next.
+    async fn release(&self, version: i64) -> Result<More, Trouble> {
+        let mut more = More(false);
+        for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
+            more.0 |= self.release_some(webhook_id, version).await?.0;
         }
-        Ok(())
+        Ok(more)
     }
 
-    /// Answers whether there may be more.
-    async fn release_some(&self, webhook_id: i64, config_version: i64) -> Result<bool, Trouble> {
+    async fn release_some(&self, webhook_id: i64, config_version: i64) -> Result<More, Trouble> {
         let now = self.clock.now();
         let leased_until = now.plus(LEASE).as_micros();
         let take = TakeHeld { webhook_id, config_version, now: now.as_micros(), leased_until, limit: RELEASE };
         let taken = self.store.take_held(take).await?;
-        let more = i64::try_from(taken.len()).is_ok_and(|taken| taken == RELEASE);
+        let more = More(i64::try_from(taken.len()).is_ok_and(|taken| taken == RELEASE));
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
         if !bodiless.is_empty() {
             // It may be in a record that has not come yet. Tried again when the lease has run out.

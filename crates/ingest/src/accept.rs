@@ -101,8 +101,9 @@ fn instance(caller: &Identity, named: &str) -> Result<String, ApiError> {
 fn check(event: &mut v1::Event) -> Result<(), Fault> {
     let data = event.data.as_ref().ok_or_else(|| fault("data", "is required: set the message of what happened"))?;
     if let Data::UserMentioned(mention) = data {
-        let entity = mention.entity.as_ref().ok_or_else(|| fault("entity", "is required"))?;
-        let owner = entity.project.as_ref().ok_or_else(|| fault("entity.project", "is required"))?;
+        let entity = mention.entity.as_ref().ok_or_else(|| fault("user_mentioned.entity", "is required"))?;
+        let owner = entity.project.as_ref();
+        let owner = owner.ok_or_else(|| fault("user_mentioned.entity.project", "is required"))?;
         if event.project.as_ref().is_some_and(|project| project.id != owner.id) {
             return Err(fault("project.id", format!("differs from the entity's project {}", owner.id)));
         }
@@ -132,8 +133,11 @@ fn check_changes(changes: &[v1::Change]) -> Result<(), Fault> {
             return Err(fault(path("field"), format!("`{}` comes twice", change.field)));
         }
         for (name, text) in [("from_json", &change.from_json), ("to_json", &change.to_json)] {
-            if !text.is_empty() && serde_json::from_str::<&serde_json::value::RawValue>(text).is_err() {
-                return Err(fault(path(name), "must be JSON, such as \"text\" in quotes, 3 or null"));
+            if !text.is_empty()
+                && let Err(error) = serde_json::from_str::<serde_json::Value>(text)
+            {
+                let hint = "must be JSON, such as \"text\" in quotes, 3 or null";
+                return Err(fault(path(name), format!("{hint}: {error}")));
             }
         }
     }
@@ -199,7 +203,8 @@ mod tests {
                 _ => unreachable!(),
             }
         };
-        let plain: [(Change, &str); 12] = [
+        let plain: [(Change, &str); 13] = [
+            (|event| event.extra_json = r#"{"a":"\ud800"}"#.into(), "extra_json"),
             (|event| event.id = "7".into(), "id"),
             (|event| event.project = None, "project"),
             (|event| event.project.as_mut().unwrap().id = 0, "project.id"),
@@ -224,6 +229,9 @@ mod tests {
         cases.push((Box::new(run(|run| run.name = " ".into())), "run_completed.run.name"));
         cases.push((Box::new(run(|run| run.url = "javascript:1".into())), "run_completed.run.url"));
         cases.push((Box::new(run(|run| run.project_id = Some(999))), "run_completed.run.project_id"));
+        cases.push((Box::new(run(|run| run.url = "https://x.example/\r\nfoo".into())), "run_completed.run.url"));
+        cases.push((Box::new(run(|run| run.milestone_id = Some(-3))), "run_completed.run.milestone_id"));
+        cases.push((Box::new(run(|run| run.status7_count = Some(-1))), "run_completed.run.status7_count"));
         cases.push((Box::new(result(99)), "run_completed.result"));
         cases.push((Box::new(result(0)), "run_completed.result"));
         for (change, field) in cases {

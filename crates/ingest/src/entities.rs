@@ -17,47 +17,99 @@ pub(crate) fn fault(path: impl Into<String>, message: impl Into<String>) -> Faul
 trait Entity {
     fn id(&self) -> i64;
     /// `None` where it may go without a name.
-    fn name(&self) -> Option<&str>;
+    fn name(&self) -> Option<&str> {
+        None
+    }
     fn url(&self) -> &str;
-    fn project_id(&self) -> Option<i64>;
+    fn project_id(&self) -> Option<i64> {
+        None
+    }
+    /// Ids that may be left out.
+    fn ids(&self) -> Vec<(&'static str, Option<i64>)> {
+        Vec::new()
+    }
+    /// Counts and lengths of time that may be left out.
+    fn amounts(&self) -> Vec<(&'static str, Option<i64>)> {
+        Vec::new()
+    }
     fn times(&self) -> Vec<(&'static str, Option<&prost_types::Timestamp>)>;
 }
 
+/// The parts of an entity: `named` ones have a name and a project, the others only what is listed.
 macro_rules! entity {
-    ($type:ident, name: $name:expr, project: $project:expr, times: [$($time:ident),*]) => {
+    (named $type:ident, times: [$($time:ident),*], ids: [$($id:ident),*], amounts: [$($amount:ident),*]) => {
         impl Entity for v1::$type {
-            fn id(&self) -> i64 {
-                self.id
-            }
+            entity!(@common [$($time),*], [$($id),*], [$($amount),*]);
             fn name(&self) -> Option<&str> {
-                let name: fn(&Self) -> Option<&str> = $name;
-                name(self)
-            }
-            fn url(&self) -> &str {
-                &self.url
+                Some(&self.name)
             }
             fn project_id(&self) -> Option<i64> {
-                let project: fn(&Self) -> Option<i64> = $project;
-                project(self)
+                self.project_id
             }
-            fn times(&self) -> Vec<(&'static str, Option<&prost_types::Timestamp>)> {
-                vec![$((stringify!($time), self.$time.as_ref())),*]
-            }
+        }
+    };
+    ($type:ident, times: [$($time:ident),*], ids: [$($id:ident),*], amounts: [$($amount:ident),*]) => {
+        impl Entity for v1::$type {
+            entity!(@common [$($time),*], [$($id),*], [$($amount),*]);
+        }
+    };
+    (@common [$($time:ident),*], [$($id:ident),*], [$($amount:ident),*]) => {
+        fn id(&self) -> i64 {
+            self.id
+        }
+        fn url(&self) -> &str {
+            &self.url
+        }
+        fn times(&self) -> Vec<(&'static str, Option<&prost_types::Timestamp>)> {
+            vec![$((stringify!($time), self.$time.as_ref())),*]
+        }
+        fn ids(&self) -> Vec<(&'static str, Option<i64>)> {
+            vec![$((stringify!($id), self.$id)),*]
+        }
+        fn amounts(&self) -> Vec<(&'static str, Option<i64>)> {
+            vec![$((stringify!($amount), self.$amount)),*]
         }
     };
 }
 
-entity!(Run, name: |run| Some(&run.name), project: |run| run.project_id, times: [started_at, closed_at, created_at, updated_at]);
-entity!(Case, name: |case| Some(&case.name), project: |case| case.project_id, times: [created_at, updated_at]);
-entity!(AutomationRun, name: |run| Some(&run.name), project: |run| run.project_id, times: [completed_at, created_at, updated_at]);
-entity!(Job, name: |job| Some(&job.name), project: |job| job.project_id, times: [completed_at, created_at, updated_at]);
-entity!(Milestone, name: |milestone| Some(&milestone.name), project: |milestone| milestone.project_id, times: [started_at, completed_at, created_at, updated_at]);
-entity!(Session, name: |session| Some(&session.name), project: |session| session.project_id, times: [closed_at, created_at, updated_at]);
-entity!(Result, name: |_| None, project: |_| None, times: [created_at]);
-entity!(Issue, name: |_| None, project: |_| None, times: []);
-entity!(Comment, name: |_| None, project: |_| None, times: [created_at]);
-entity!(MentionEntity, name: |_| None, project: |_| None, times: []);
-entity!(AutomationLink, name: |_| None, project: |_| None, times: []);
+entity!(named Run,
+times: [started_at, closed_at, created_at, updated_at],
+ids: [milestone_id, config_id, state_id, closed_by, created_by, updated_by],
+amounts: [
+    forecast, elapsed, total_count, untested_count, completed_count, success_count, failure_count, status1_count,
+    status2_count, status3_count, status4_count, status5_count, status6_count, status7_count, status8_count,
+    status9_count, status10_count, status11_count, status12_count, status13_count, status14_count, status15_count,
+    status16_count, status17_count, status18_count, status19_count, status20_count, status21_count, status22_count,
+    status23_count, status24_count
+]);
+entity!(named AutomationRun,
+times: [completed_at, created_at, updated_at],
+ids: [milestone_id, config_id, created_by, updated_by],
+amounts: [
+    elapsed, thread_count, total_count, untested_count, completed_count, success_count, failure_count,
+    status1_count, status2_count, status3_count, status4_count, status5_count, status6_count, status7_count,
+    status8_count, status9_count, status10_count, status11_count, status12_count, status13_count, status14_count,
+    status15_count, status16_count, status17_count, status18_count, status19_count, status20_count, status21_count,
+    status22_count, status23_count, status24_count
+]);
+entity!(named Case,
+    times: [created_at, updated_at],
+    ids: [repo_id, folder_id, template_id, state_id, created_by, updated_by],
+    amounts: [estimate, forecast]);
+entity!(named Job, times: [completed_at, created_at, updated_at], ids: [created_by, updated_by], amounts: []);
+entity!(named Milestone,
+    times: [started_at, completed_at, created_at, updated_at],
+    ids: [parent_id, type_id, created_by, updated_by],
+    amounts: []);
+entity!(named Session,
+    times: [closed_at, created_at, updated_at],
+    ids: [milestone_id, config_id, state_id, assignee_id, created_by, updated_by],
+    amounts: [estimate, elapsed]);
+entity!(Result, times: [created_at], ids: [test_id, assignee_id, created_by], amounts: [elapsed]);
+entity!(Issue, times: [], ids: [], amounts: []);
+entity!(Comment, times: [created_at], ids: [created_by], amounts: []);
+entity!(MentionEntity, times: [], ids: [], amounts: []);
+entity!(AutomationLink, times: [], ids: [], amounts: []);
 
 /// Checks what happened; `path` of a mistake starts at the member of `data`. `project` is the event's.
 pub(crate) fn check(data: &Data, project: i64) -> Result<(), Fault> {
@@ -81,10 +133,10 @@ pub(crate) fn check(data: &Data, project: i64) -> Result<(), Fault> {
             rules.required("case", data.case.as_ref())?;
             rules.links(data.links.as_ref())
         }
-        Data::AutomationRunCreated(data) => rules.required("automation_run", data.automation_run.as_ref()),
-        Data::AutomationRunDeleted(data) => rules.required("automation_run", data.automation_run.as_ref()),
+        Data::AutomationRunCreated(data) => rules.automation_run(data.automation_run.as_ref()),
+        Data::AutomationRunDeleted(data) => rules.automation_run(data.automation_run.as_ref()),
         Data::AutomationRunCompleted(data) => {
-            rules.required("automation_run", data.automation_run.as_ref())?;
+            rules.automation_run(data.automation_run.as_ref())?;
             chosen("result", data.result, proto::json::RunResult::name, proto::json::RunResult::NAMES)
         }
         Data::JobQueued(data) => rules.job(data.job.as_ref()),
@@ -129,7 +181,19 @@ impl Rules {
         for (name, value) in entity.times() {
             time(&format!("{path}.{name}"), value)?;
         }
-        Ok(())
+        if let Some((name, _)) = entity.ids().into_iter().find(|(_, id)| id.is_some_and(|id| id < 1)) {
+            return Err(fault(format!("{path}.{name}"), "must be an id from 1, or left out"));
+        }
+        match entity.amounts().into_iter().find(|(_, amount)| amount.is_some_and(|amount| amount < 0)) {
+            Some((name, _)) => Err(fault(format!("{path}.{name}"), "must not be negative")),
+            None => Ok(()),
+        }
+    }
+
+    fn automation_run(&self, run: Option<&v1::AutomationRun>) -> Result<(), Fault> {
+        self.required("automation_run", run)?;
+        let source = run.and_then(|run| run.source.as_ref());
+        source.map_or(Ok(()), |source| positive("automation_run.source.id", source.id))
     }
 
     fn links(&self, links: Option<&v1::AutomationLinks>) -> Result<(), Fault> {
@@ -195,10 +259,12 @@ pub(crate) fn positive(path: &str, id: i64) -> Result<(), Fault> {
 
 pub(crate) fn address(path: &str, text: &str) -> Result<(), Fault> {
     let fits = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    if text.is_empty() || Url::parse(text).is_ok_and(fits) {
+    // The parser forgives these, but what is sent on is the text.
+    let strays = |letter: char| letter.is_control() || letter.is_whitespace();
+    if text.is_empty() || (!text.contains(strays) && Url::parse(text).is_ok_and(fits)) {
         return Ok(());
     }
-    Err(fault(path, "must be an address that starts with https:// or http://"))
+    Err(fault(path, "must be an address that starts with https:// or http://, without spaces"))
 }
 
 pub(crate) fn time(path: &str, value: Option<&prost_types::Timestamp>) -> Result<(), Fault> {
@@ -227,8 +293,10 @@ pub(crate) fn check_extra(data: &Data, text: &str) -> Result<(), Fault> {
     if text.is_empty() {
         return Ok(());
     }
-    let members: proto::event::Members<'_> =
-        serde_json::from_str(text).map_err(|error| fault("extra_json", format!("must be a JSON object: {error}")))?;
+    let wrong = |error: serde_json::Error| fault("extra_json", format!("must be a JSON object: {error}"));
+    let members: proto::event::Members<'_> = serde_json::from_str(text).map_err(wrong)?;
+    // All of it, too: the values are sent on as they are, and receivers refuse lone surrogates and endless nesting.
+    serde_json::from_str::<serde_json::Value>(text).map_err(wrong)?;
     let own = data_members(data.event_type());
     match members.0.iter().find(|(name, _)| own.contains(&name.as_str())) {
         Some((name, _)) => {

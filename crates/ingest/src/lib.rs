@@ -37,7 +37,7 @@ pub struct Parts {
 /// The service's gRPC routes. It has no tasks of its own.
 #[must_use]
 pub fn start(parts: Parts) -> Routes {
-    // A little over the batch: what is too large by a field or two gets our own words, not tonic's.
-    let server = EventsServer::new(service::Ingest::new(parts)).max_decoding_message_size(MAX_BATCH_BYTES + (64 << 10));
+    // Beyond the batch: what is too large by a mistake gets our own words, not tonic's.
+    let server = EventsServer::new(service::Ingest::new(parts)).max_decoding_message_size(2 * MAX_BATCH_BYTES);
     Routes::new(server)
 }

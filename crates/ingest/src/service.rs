@@ -170,10 +170,21 @@ impl Events for Ingest {
         let caller = Arc::new(self.caller(&request).await?);
         let trace: Option<Arc<str>> = traceparent(&request).map(Into::into);
         let ingest = self.clone();
-        let chunks = request.into_inner().ready_chunks(STREAM_CHUNK);
+        let chunks = until_error(request.into_inner()).ready_chunks(STREAM_CHUNK);
         let answers = chunks.map(move |chunk| publish_chunk(ingest.clone(), Arc::clone(&caller), trace.clone(), chunk));
         Ok(Response::new(Box::pin(answers.buffered(STREAM_CHUNKS).flat_map(futures::stream::iter))))
     }
+}
+
+/// A stream that ends with its first error. Asked on after one, tonic's would take what is left of a message that it has
+/// refused for messages of their own.
+fn until_error<T>(input: impl Stream<Item = Result<T, Status>> + Unpin) -> impl Stream<Item = Result<T, Status>> {
+    futures::stream::unfold(Some(input), |input| async {
+        let mut input = input?;
+        let item = input.next().await?;
+        let rest = if item.is_ok() { Some(input) } else { None };
+        Some((item, rest))
+    })
 }
 
 /// The answers to a chunk of a stream, its end with an error included.

@@ -1,27 +1,9 @@
 //! What is in an event message: its type, its JSON form in both directions.
 
 use domain::EventType;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::v1::{self, event::Data};
-
-/// The members of the envelope, for reading one.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Envelope<'a> {
-    id: Option<String>,
-    event: Option<String>,
-    created_at: Option<String>,
-    #[serde(rename = "is_test")]
-    is_test: bool,
-    instance: Option<String>,
-    project: Option<v1::Project>,
-    user: Option<v1::User>,
-    #[serde(borrow)]
-    data: Option<Members<'a>>,
-    #[serde(borrow)]
-    changes: Option<Members<'a>>,
-}
 
 /// The members of a JSON object in their order, values as they were written. A name that comes twice is an error.
 #[derive(Debug, Default)]
@@ -116,46 +98,106 @@ fn fault(field: &str, message: impl std::fmt::Display) -> EventJsonError {
     EventJsonError { field: field.to_owned(), message: message.to_string() }
 }
 
+/// The members that the envelope has.
+const ENVELOPE: [&str; 9] = ["id", "event", "created_at", "is_test", "instance", "project", "user", "data", "changes"];
+
 /// Reads an event from the shape of the generic payload.
 ///
 /// # Errors
 /// Text that is not JSON, a member that the envelope or an entity does not have, or a value of the wrong type.
 pub fn from_json(text: &str) -> Result<v1::Event, EventJsonError> {
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| fault("", error))?;
-    if envelope.is_test {
-        return Err(fault("is_test", "only the service itself makes test events; leave it out"));
+    let envelope: Members<'_> = serde_json::from_str(text).map_err(|error| fault("", plain(&error)))?;
+    let mut event = v1::Event::default();
+    let (mut kind, mut data) = (None, None);
+    for (name, value) in envelope.0 {
+        let optional = value.get() == "null";
+        match name.as_str() {
+            "event" => kind = Some(typed::<String>("event", value)?),
+            "data" => data = Some(members("data", value)?),
+            _ if optional && ENVELOPE.contains(&name.as_str()) => {}
+            "id" => event.id = typed("id", value)?,
+            "instance" => event.instance = typed("instance", value)?,
+            "created_at" => event.created_at = Some(time("created_at", &typed::<String>("created_at", value)?)?),
+            "is_test" if !typed::<bool>("is_test", value)? => {}
+            "is_test" => return Err(fault("is_test", "only the service itself makes test events; leave it out")),
+            "project" => event.project = Some(entity("project", value)?),
+            "user" => event.user = Some(entity("user", value)?),
+            "changes" => event.changes = read_changes(members("changes", value)?)?,
+            _ => return Err(fault(&name, format!("is not known; the members are {}", ENVELOPE.join(", ")))),
+        }
     }
-    let name = envelope.event.ok_or_else(|| fault("event", "is required"))?;
+    let name = kind.ok_or_else(|| fault("event", "is required"))?;
     let kind: EventType = name.parse().map_err(|error| fault("event", error))?;
-    let created_at = envelope
-        .created_at
-        .map(|text| {
-            crate::json::timestamp::parse(&text)
-                .ok_or_else(|| fault("created_at", format!("`{text}` is not a time in RFC 3339")))
-        })
-        .transpose()?;
-    let (data, extra_json) = read_data(kind, envelope.data.ok_or_else(|| fault("data", "is required"))?)?;
-    Ok(v1::Event {
-        id: envelope.id.unwrap_or_default(),
-        created_at,
-        instance: envelope.instance.unwrap_or_default(),
-        project: envelope.project,
-        user: envelope.user,
-        changes: envelope.changes.map(read_changes).transpose()?.unwrap_or_default(),
-        extra_json,
-        data: Some(data),
-    })
+    let (data, extra_json) = read_data(kind, data.ok_or_else(|| fault("data", "is required"))?)?;
+    event.data = Some(data);
+    event.extra_json = extra_json;
+    Ok(event)
 }
 
-fn read_data(kind: EventType, members: Members<'_>) -> Result<(Data, String), EventJsonError> {
+/// What is wrong, without the place in a text that the caller did not write as it was parsed.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+fn typed<'a, T: serde::Deserialize<'a>>(path: &str, value: &'a RawValue) -> Result<T, EventJsonError> {
+    serde_json::from_str(value.get()).map_err(|error| fault(path, plain(&error)))
+}
+
+fn members<'a>(path: &str, value: &'a RawValue) -> Result<Members<'a>, EventJsonError> {
+    typed(path, value)
+}
+
+fn time(path: &str, text: &str) -> Result<prost_types::Timestamp, EventJsonError> {
+    crate::json::timestamp::parse(text)
+        .ok_or_else(|| fault(path, format!("`{text}` is not a time in RFC 3339, such as 2026-11-23T08:15:00Z")))
+}
+
+/// An entity, which must be written as an object wherever the schema has one: serde would take an array as well.
+fn entity<'a, T>(path: &str, value: &'a RawValue) -> Result<T, EventJsonError>
+where
+    T: serde::Deserialize<'a> + serde::Serialize,
+{
+    let entity: T = typed(path, value)?;
+    let shape = serde_json::to_value(&entity).map_err(|error| fault(path, plain(&error)))?;
+    same_shape(path, &shape, &typed(path, value)?)?;
+    Ok(entity)
+}
+
+/// Whether `given` has an object wherever `shape` has one.
+fn same_shape(path: &str, shape: &Value, given: &Value) -> Result<(), EventJsonError> {
+    match (shape, given) {
+        (Value::Object(shape), Value::Object(given)) => shape.iter().try_for_each(|(name, shape)| {
+            given.get(name).map_or(Ok(()), |given| same_shape(&format!("{path}.{name}"), shape, given))
+        }),
+        (Value::Object(_), _) => Err(fault(path, "must be a JSON object")),
+        (Value::Array(shape), Value::Array(given)) => {
+            let pairs = shape.iter().zip(given).enumerate();
+            pairs
+                .into_iter()
+                .try_for_each(|(index, (shape, given))| same_shape(&format!("{path}[{index}]"), shape, given))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_data(kind: EventType, given: Members<'_>) -> Result<(Data, String), EventJsonError> {
     let (known, extra): (Vec<_>, Vec<_>) =
-        members.0.into_iter().partition(|(name, _)| data_members(kind).contains(&name.as_str()));
+        given.0.into_iter().partition(|(name, _)| data_members(kind).contains(&name.as_str()));
     // Each member by itself, so that a mistake names it.
     for member in &known {
-        let alone = object(std::slice::from_ref(member));
-        data_from_json(kind, &alone).map_err(|error| fault(&format!("data.{}", member.0), error))?;
+        let alone = data_from_json(kind, &object(std::slice::from_ref(member)));
+        alone.map_err(|error| fault(&format!("data.{}", member.0), plain(&error)))?;
     }
-    let data = data_from_json(kind, &object(&known)).map_err(|error| fault("data", error))?;
+    let given = object(&known);
+    let data = data_from_json(kind, &given).map_err(|error| fault("data", plain(&error)))?;
+    let mut written = Vec::new();
+    // An enum value that is missing has no JSON form; whether it is required is not for here to say.
+    if data.to_json(&mut written).is_ok()
+        && let (Ok(shape), Ok(given)) = (serde_json::from_slice(&written), serde_json::from_str(&given))
+    {
+        same_shape("data", &shape, &given)?;
+    }
     Ok((data, if extra.is_empty() { String::new() } else { object(&extra) }))
 }
 
@@ -173,22 +215,22 @@ fn object(members: &[(String, &RawValue)]) -> String {
     text
 }
 
-fn read_changes(members: Members<'_>) -> Result<Vec<v1::Change>, EventJsonError> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct FromTo<'a> {
-        #[serde(borrow, default)]
-        from: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        to: Option<&'a RawValue>,
-    }
-    let text = |value: Option<&RawValue>| value.map(|raw| raw.get().to_owned()).unwrap_or_default();
-    let change = |(field, raw): (String, &RawValue)| {
-        let values: FromTo<'_> =
-            serde_json::from_str(raw.get()).map_err(|error| fault(&format!("changes.{field}"), error))?;
-        Ok(v1::Change { from_json: text(values.from), to_json: text(values.to), field })
+fn read_changes(given: Members<'_>) -> Result<Vec<v1::Change>, EventJsonError> {
+    let change = |(field, value): (String, &RawValue)| {
+        let path = format!("changes.{field}");
+        let (mut from_json, mut to_json) = (String::new(), String::new());
+        for (name, value) in members(&path, value)?.0 {
+            match name.as_str() {
+                // The schema's way to say it.
+                "from" | "to" if value.get() == "null" => {}
+                "from" => value.get().clone_into(&mut from_json),
+                "to" => value.get().clone_into(&mut to_json),
+                _ => return Err(fault(&path, format!("`{name}` is not known; a change has `from` and `to`"))),
+            }
+        }
+        Ok(v1::Change { field, from_json, to_json })
     };
-    members.0.into_iter().map(change).collect()
+    given.0.into_iter().map(change).collect()
 }
 
 #[cfg(test)]
@@ -216,12 +258,22 @@ mod tests {
         for (text, field) in [
             (r"{", ""),
             (r#"{"event":"run.exploded"}"#, "event"),
-            (r#"{"event":"run.created","colour":1}"#, ""),
+            ("[]", ""),
+            (r#"{"event":"run.created","colour":1}"#, "colour"),
+            (r#"{"event":"run.created","project":{"id":1,"colour":1},"data":{}}"#, "project"),
+            (r#"{"event":"run.created","project":[1,"Shop"],"data":{}}"#, "project"),
+            (r#"{"event":"run.created","data":{"run":[7,"Smoke"]}}"#, "data.run"),
+            (r#"{"event":"run.created","changes":{"a":[1,2]},"data":{}}"#, "changes.a"),
+            (
+                r#"{"event":"automation_run.created","data":{"automation_run":{"id":1,"source":[3]}}}"#,
+                "data.automation_run.source",
+            ),
             (r#"{"event":"run.created"}"#, "data"),
             (r#"{"event":"run.created","data":{"run":{"id":1,"nmae":"x"}}}"#, "data.run"),
             (r#"{"event":"run.completed","data":{"run":{"id":1},"result":"exploded"}}"#, "data.result"),
             (r#"{"event":"run.created","data":{"run":{"id":1}},"changes":{"a":{"from":1,"too":2}}}"#, "changes.a"),
-            (r#"{"event":"run.created","data":{"x":1,"x":2}}"#, ""),
+            (r#"{"event":"run.created","data":{"x":1,"x":2}}"#, "data"),
+            (r#"{"event":"run.completed","data":{"run":[7,"Smoke"],"result":"passed"}}"#, "data.run"),
         ] {
             assert_eq!(from_json(text).unwrap_err().field, field, "{text}");
         }

@@ -15,7 +15,6 @@ pub mod strict;
 
 /// `testmo.webhooks.v1`, generated.
 #[expect(
-    missing_docs,
     clippy::too_many_lines,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,

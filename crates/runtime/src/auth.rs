@@ -51,13 +51,22 @@ fn unauthenticated(message: &str) -> Status {
 const FRESH: Duration = Duration::from_millis(500);
 /// How long an old answer serves while the subscription service cannot be reached: publishers go on through a restart.
 const STALE: Duration = Duration::from_secs(300);
+/// How long an answer about a token that is not known may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Tokens remembered at most; beyond it all are forgotten, which costs a question each.
 const CAPACITY: usize = 10_000;
 
 /// Asks the subscription service.
 pub struct RemoteAuthenticator {
     client: ConfigurationClient<GrpcChannel>,
-    known: Mutex<HashMap<[u8; 32], (Instant, Identity)>>,
+    known: Mutex<HashMap<[u8; 32], Known>>,
+}
+
+/// An answer, when it was given, and when it was last asked for.
+struct Known {
+    answered: Instant,
+    asked: Instant,
+    identity: Identity,
 }
 
 impl std::fmt::Debug for RemoteAuthenticator {
@@ -73,9 +82,11 @@ impl RemoteAuthenticator {
         Self { client: ConfigurationClient::new(channel), known: Mutex::default() }
     }
 
-    fn recall(&self, key: &[u8; 32], within: Duration) -> Option<Identity> {
+    /// What is known of a token, and whether that is fresh.
+    fn recall(&self, key: &[u8; 32]) -> Option<(Identity, bool)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|(asked, _)| asked.elapsed() < within).map(|(_, identity)| identity.clone())
+        let known = known.get(key).filter(|known| known.answered.elapsed() < STALE)?;
+        Some((known.identity.clone(), known.asked.elapsed() < FRESH))
     }
 
     fn remember(&self, key: [u8; 32], asked: Instant, identity: Option<&Identity>) {
@@ -86,8 +97,16 @@ impl RemoteAuthenticator {
                 if known.len() >= CAPACITY {
                     known.clear();
                 }
-                known.insert(key, (asked, identity.clone()));
+                known.insert(key, Known { answered: asked, asked, identity: identity.clone() });
             }
+        }
+    }
+
+    /// The subscription service is away: for a moment the next requests do not ask it either.
+    fn postpone(&self, key: &[u8; 32]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(key) {
+            known.asked = Instant::now();
         }
     }
 }
@@ -96,11 +115,17 @@ impl RemoteAuthenticator {
 impl Authenticator for RemoteAuthenticator {
     async fn authenticate(&self, token: &str) -> Result<Identity, Status> {
         let key = Sha256::digest(token.as_bytes()).into();
-        if let Some(identity) = self.recall(&key, FRESH) {
+        let known = self.recall(&key);
+        if let Some((identity, true)) = known {
             return Ok(identity);
         }
         let asked = Instant::now();
-        match self.client.clone().authenticate(AuthenticateRequest { token: token.to_owned() }).await {
+        // Who is known is not kept waiting for long.
+        let patience = if known.is_some() { FRESH } else { PATIENCE };
+        let mut client = self.client.clone();
+        let answer = client.authenticate(AuthenticateRequest { token: token.to_owned() });
+        let answer = tokio::time::timeout(patience, answer).await;
+        match answer.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
             Ok(answer) => {
                 let identity = identity(answer.into_inner())?;
                 self.remember(key, asked, Some(&identity));
@@ -110,10 +135,13 @@ impl Authenticator for RemoteAuthenticator {
                 self.remember(key, asked, None);
                 Err(status)
             }
-            Err(status) => self.recall(&key, STALE).ok_or_else(|| {
+            Err(status) => {
                 tracing::warn!(error = %status, "cannot check a token with the subscription service");
-                ApiError::new(ErrorCode::Unavailable, "the token cannot be checked now; try again").into()
-            }),
+                self.postpone(&key);
+                known.map(|(identity, _)| identity).ok_or_else(|| {
+                    ApiError::new(ErrorCode::Unavailable, "the token cannot be checked now; try again").into()
+                })
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A program: listeners, services behind them, and an orderly end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
 use futures::future::BoxFuture;
@@ -32,8 +32,8 @@ pub enum ProgramError {
         /// What happened.
         reason: String,
     },
-    /// A task panicked.
-    #[error("a task panicked; see the log")]
+    /// A task panicked, or could not go on.
+    #[error("a task failed; see the log")]
     Panicked,
     /// What was in flight did not end in time.
     #[error("what was in flight did not end within {} s; it will be done again after the next start", .0.as_secs())]
@@ -63,6 +63,26 @@ impl Listeners {
             admin: listen("admin.listen", config.admin.listen).await?,
         })
     }
+
+    /// Where they listen; for port 0 the port that the operating system chose.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let address = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
+        Ok(Addresses { http: address(&self.http)?, grpc: address(&self.grpc)?, admin: self.admin.local_addr()? })
+    }
+}
+
+/// Where a program listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// REST and console; only where there is a gateway.
+    pub http: Option<SocketAddr>,
+    /// gRPC; only where it is served.
+    pub grpc: Option<SocketAddr>,
+    /// Health and metrics.
+    pub admin: SocketAddr,
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ProgramError> {
@@ -100,24 +120,23 @@ impl Program {
             servers.spawn(serve_grpc(listener, self.grpc, self.health.clone(), closing.clone()));
         }
         // Health stays to be asked until the end.
-        let admin = CancellationToken::new();
-        servers.spawn(serve_http("admin", listeners.admin, self.health.router(), admin.clone()));
+        let mut health = pin!(serve_http("admin", listeners.admin, self.health.router(), CancellationToken::new()));
         let ended = tokio::select! {
             () = stop => None,
             () = self.tasks.failed() => Some(Err(ProgramError::Panicked)),
             Some(result) = servers.join_next() => Some(flatten(result)),
+            result = &mut health => Some(result),
         };
         tracing::info!("shutting down");
         closing.cancel();
-        let orderly = self.tasks.shut_down(self.patience).await;
+        // Requests and tasks first, together; what they use is closed after them.
+        let requests = tokio::time::timeout(REQUEST_PATIENCE, async { while servers.join_next().await.is_some() {} });
+        let (requests, orderly) = tokio::join!(requests, self.tasks.shut_down(self.patience));
+        if requests.is_err() {
+            tracing::warn!("some connections did not end in time; they are dropped");
+        }
         for close in self.at_end {
             close.await;
-        }
-        admin.cancel();
-        let servers_ended =
-            tokio::time::timeout(Duration::from_secs(5), async { while servers.join_next().await.is_some() {} });
-        if servers_ended.await.is_err() {
-            tracing::warn!("some connections did not end in time; they are dropped");
         }
         match ended {
             Some(result) => result,
@@ -126,6 +145,9 @@ impl Program {
         }
     }
 }
+
+/// How long requests under way may take to end.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 
 fn flatten(result: Result<Result<(), ProgramError>, tokio::task::JoinError>) -> Result<(), ProgramError> {
     result.unwrap_or(Err(ProgramError::Panicked))

@@ -1,28 +1,70 @@
 //! The `main` of a service that is a program of its own.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use proto::channel::GrpcChannel;
 
 use crate::{
     Listeners, Program, ServiceCredential, Tasks,
     config::{Config, ConfigError},
-    connect,
+    connect, explain,
 };
 
 /// What went wrong, for people.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Arguments of every service.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// Configuration file (TOML); environment variables `TESTMO_WEBHOOKS__SECTION__KEY` win over it.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Refuse to start on an older database schema instead of bringing it up to date.
-    #[arg(long)]
-    no_migrate: bool,
+/// What `--help` says of a program, and whether it has a schema to bring up to date.
+struct Description {
+    name: &'static str,
+    about: &'static str,
+    schema: bool,
+}
+
+/// The programs that are run with [`service`].
+const PROGRAMS: [Description; 4] = [
+    Description {
+        name: "testmo-subscription",
+        about: "Testmo webhooks: keeps webhooks and tokens, and serves the REST API. Needs PostgreSQL.",
+        schema: true,
+    },
+    Description {
+        name: "testmo-ingest",
+        about: "Testmo webhooks: takes events over gRPC. Needs RabbitMQ.",
+        schema: false,
+    },
+    Description {
+        name: "testmo-dispatcher",
+        about: "Testmo webhooks: sends deliveries to their receivers. Needs RabbitMQ.",
+        schema: false,
+    },
+    Description {
+        name: "testmo-history",
+        about: "Testmo webhooks: records attempts and shows them. Needs PostgreSQL and RabbitMQ.",
+        schema: true,
+    },
+];
+
+/// The command line of a program.
+fn command(name: &'static str) -> Command {
+    let known = PROGRAMS.iter().find(|program| program.name == name);
+    let command = Command::new(name).version(env!("CARGO_PKG_VERSION")).arg(
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Configuration file (TOML); environment variables TESTMO_WEBHOOKS__SECTION__KEY win over it"),
+    );
+    let command = command.about(known.map(|program| program.about));
+    if known.is_some_and(|program| !program.schema) {
+        return command;
+    }
+    command.arg(
+        Arg::new("no-migrate")
+            .long("no-migrate")
+            .action(ArgAction::SetTrue)
+            .help("Refuse to start on an older database schema instead of bringing it up to date"),
+    )
 }
 
 /// Which listeners a service has beside `admin.listen`.
@@ -80,7 +122,7 @@ where
     F: FnOnce(Context) -> B,
     B: Future<Output = Result<Program, Failure>>,
 {
-    let arguments = Arguments::parse();
+    let arguments = command(name).get_matches();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(name, &error),
@@ -91,25 +133,46 @@ where
     }
 }
 
-fn fail(name: &str, error: &dyn Error) -> ExitCode {
-    eprintln!("{name}: error: {error}");
+fn fail(name: &str, error: &(dyn Error + 'static)) -> ExitCode {
+    // Nobody may read it any more.
+    let _ = writeln!(std::io::stderr(), "{name}: error: {}", explain(error));
     ExitCode::FAILURE
 }
 
-async fn run<F, B>(name: &'static str, serves: Serves, arguments: Arguments, assemble: F) -> Result<(), Failure>
+async fn run<F, B>(name: &'static str, serves: Serves, arguments: ArgMatches, assemble: F) -> Result<(), Failure>
 where
     F: FnOnce(Context) -> B,
     B: Future<Output = Result<Program, Failure>>,
 {
-    let config = Config::load(arguments.config.as_deref())?;
+    let config = Config::load(arguments.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let migrate = !arguments.try_get_one("no-migrate").ok().flatten().copied().unwrap_or(false);
     crate::init_logs(config.log.format, &config.log.filter).map_err(ConfigError::Value)?;
     let listeners = Listeners::bind(&config, serves.http, serves.grpc).await?;
     let token_file = Config::require("services.token_file", config.services.token_file.as_ref())?;
     let credential = ServiceCredential::load(token_file)?;
-    let context = Context { config, migrate: !arguments.no_migrate, tasks: Tasks::new(), credential };
+    let context = Context { config, migrate, tasks: Tasks::new(), credential };
     let program = assemble(context).await?;
     tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "started");
     program.run(listeners, Program::signal()).await?;
     tracing::info!(service = name, "ended");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_program_tells_what_it_is() {
+        for program in &PROGRAMS {
+            let mut command = command(program.name);
+            let help = command.render_help().to_string();
+            assert!(help.starts_with(program.about), "{help}");
+            assert!(help.contains(&format!("Usage: {}", program.name)), "{help}");
+            assert_eq!(help.contains("--no-migrate"), program.schema, "{help}");
+            assert!(command.render_version().starts_with(program.name));
+            let given = command.try_get_matches_from([program.name, "--no-migrate"]);
+            assert_eq!(given.is_ok(), program.schema);
+        }
+    }
 }

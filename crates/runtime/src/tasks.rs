@@ -38,7 +38,13 @@ impl Tasks {
         &self.shutdown
     }
 
-    /// Returns when a task has panicked.
+    /// Ends the program because of something that cannot be mended in it.
+    pub fn fail(&self, reason: &str) {
+        tracing::error!(reason, "the program ends so that it can be restarted");
+        self.failed.cancel();
+    }
+
+    /// Returns when a task has panicked, or [`Tasks::fail`] was called.
     pub async fn failed(&self) {
         self.failed.cancelled().await;
     }

@@ -8,11 +8,11 @@ use axum::{
 };
 use opentelemetry::{global, metrics::Meter};
 use prometheus::{Encoder as _, Registry, TextEncoder};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, serde::Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -20,6 +20,16 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            other => Err(D::Error::custom(format!("must be human or json, not `{other}`"))),
+        }
+    }
 }
 
 /// Libraries that log as errors what the code around them handles and tells. The configured filter wins over this.
@@ -32,8 +42,11 @@ const QUIET: &str = "lapin=off,opentelemetry=warn,opentelemetry_sdk=warn";
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| format!("log.filter: {error}"))?;
     let registry = tracing_subscriber::registry().with(filter);
-    let layer =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // Nobody reads what cannot be written, and telling it to standard error would panic there.
+        .log_internal_errors(false);
     // A test binary may have set its own before.
     let _ = match format {
         LogFormat::Human => registry.with(layer.with_target(false)).try_init(),

@@ -4,7 +4,7 @@
 use domain::{Identity, InstanceId, Role, Scope};
 use proto::error::{ApiError, ErrorCode};
 
-use crate::store::Reach;
+use crate::store::{Reach, TokenReach};
 
 /// The webhooks that a caller may see and manage.
 ///
@@ -37,14 +37,36 @@ pub(crate) fn to_new_webhook(caller: &Identity, projects: Option<&[i64]>) -> Res
     Err(ApiError::new(ErrorCode::Forbidden, message))
 }
 
-/// The instance whose tokens a caller may manage.
+/// The tokens that a caller may manage: those of its instance. A token for all instances belongs to none, and there is no
+/// role above an instance yet; the operator of the service owns the instance `default`, so its administrators answer for
+/// such tokens.
 ///
 /// # Errors
 /// Forbidden to all but system administrators.
-pub(crate) fn to_tokens(caller: &Identity) -> Result<InstanceId, ApiError> {
+pub(crate) fn to_tokens(caller: &Identity) -> Result<TokenReach, ApiError> {
     match caller.role {
-        Role::SystemAdmin => instance(caller),
+        Role::SystemAdmin => {
+            let instance = instance(caller)?;
+            Ok(TokenReach { for_all: instance == InstanceId::default(), instance })
+        }
         _ => Err(ApiError::new(ErrorCode::Forbidden, "only a system_admin may manage tokens")),
+    }
+}
+
+/// The instance that a new token is for; `None`: for all.
+///
+/// # Errors
+/// Forbidden to all but system administrators; for all instances, to all but those of the instance `default`.
+pub(crate) fn to_new_token(caller: &Identity, all_instances: bool) -> Result<Option<InstanceId>, ApiError> {
+    let reach = to_tokens(caller)?;
+    match (all_instances, reach.for_all) {
+        (false, _) => Ok(Some(reach.instance)),
+        (true, true) => Ok(None),
+        (true, false) => {
+            let message = "only a system_admin of the instance `default` may make a token for all instances; leave out \
+                           all_instances for one of your own instance";
+            Err(ApiError::new(ErrorCode::Forbidden, message))
+        }
     }
 }
 
@@ -74,7 +96,21 @@ mod tests {
             assert_eq!(to_tokens(&caller(role)).unwrap_err().code, ErrorCode::Forbidden);
         }
         assert_eq!(to_tokens(&caller(Role::ProjectAdmin(vec![1]))).unwrap_err().code, ErrorCode::Forbidden);
-        assert_eq!(to_tokens(&caller(Role::SystemAdmin)).unwrap().as_str(), "acme");
+        assert_eq!(to_tokens(&caller(Role::SystemAdmin)).unwrap().instance.as_str(), "acme");
+    }
+
+    #[test]
+    fn tokens_for_all_instances_are_for_the_operator() {
+        let operator = Identity { instance: Some(InstanceId::default()), ..caller(Role::SystemAdmin) };
+        assert!(to_tokens(&operator).unwrap().for_all && !to_tokens(&caller(Role::SystemAdmin)).unwrap().for_all);
+        assert_eq!(to_new_token(&operator, true).unwrap(), None);
+        assert_eq!(to_new_token(&operator, false).unwrap(), Some(InstanceId::default()));
+        assert_eq!(to_new_token(&caller(Role::SystemAdmin), false).unwrap(), Some("acme".parse().unwrap()));
+        assert_eq!(to_new_token(&caller(Role::SystemAdmin), true).unwrap_err().code, ErrorCode::Forbidden);
+        for role in [Role::ProjectAdmin(vec![1]), Role::Member, Role::Publisher] {
+            let other = Identity { role, ..operator.clone() };
+            assert_eq!(to_new_token(&other, true).unwrap_err().code, ErrorCode::Forbidden, "{other:?}");
+        }
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use domain::{AddressPolicy, FieldError};
+use domain::{AddressPolicy, FieldError, InvalidTarget};
 use url::{Host, Url};
 
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+const FIX: &str = "the operator of the service can open networks with delivery.allow_networks";
 
 /// Checks the host of a URL, looking it up where it is a name.
 ///
@@ -17,11 +18,21 @@ pub(crate) async fn check(
     resolver: &dyn runtime::Resolver,
     url: &Url,
 ) -> Result<(), FieldError> {
-    let refused = |error: domain::InvalidTarget| FieldError::new("url", error.to_string());
-    let known = policy.check_host(url).map_err(refused)?;
+    let known = policy.check_host(url).map_err(|error| refused(&error))?;
     let Some(Host::Domain(name)) = url.host().filter(|_| known.is_empty()) else { return Ok(()) };
     let addresses = look_up(resolver, name, RESOLVE_TIMEOUT).await?;
-    addresses.into_iter().try_for_each(|address| policy.check(address)).map_err(refused)
+    if addresses.into_iter().all(|address| policy.permits(address)) {
+        return Ok(());
+    }
+    // Without the address: whoever may save a webhook could otherwise read the names of the internal network.
+    let message = format!("must not lead to a private, internal or reserved address, as host {name} does; {FIX}");
+    Err(FieldError::new("url", message))
+}
+
+/// What stands in the URL itself may be told.
+fn refused(error: &InvalidTarget) -> FieldError {
+    let closed = matches!(error, InvalidTarget::Address(_) | InvalidTarget::InternalName(_));
+    FieldError::new("url", if closed { format!("{error}; {FIX}") } else { error.to_string() })
 }
 
 async fn look_up(resolver: &dyn runtime::Resolver, name: &str, patience: Duration) -> Result<Vec<IpAddr>, FieldError> {
@@ -65,15 +76,25 @@ mod tests {
             assert_eq!(verdict(good).await, Ok(()), "{good}");
         }
         for (bad, reason) in [
-            ("https://8-8-8-8.10-0-0-1.example/", "(10.0.0.1)"),
-            ("https://127-0-0-1.8-8-8-8.example/", "(127.0.0.1)"),
-            ("https://169-254-169-254.example/", "reserved address"),
-            ("https://2130706433/", "(127.0.0.1)"),
-            ("https://nothing.example/", "host nothing.example does not resolve"),
-            ("https://localhost/", "internal host name"),
+            ("https://8-8-8-8.10-0-0-1.example/", "reserved address, as host 8-8-8-8.10-0-0-1.example does; "),
+            ("https://127-0-0-1.8-8-8-8.example/", "reserved address, as host 127-0-0-1.8-8-8-8.example does; "),
+            ("https://169-254-169-254.example/", "reserved address, as host 169-254-169-254.example does; "),
+            ("https://2130706433/", "reserved address (127.0.0.1); "),
+            ("https://localhost/", "internal host name (localhost); "),
         ] {
             let found = verdict(bad).await.unwrap_err();
-            assert!(found.contains(reason), "{bad}: {found}");
+            let expected = format!("{reason}{FIX}");
+            assert!(found.ends_with(&expected), "{bad}: {found}");
+        }
+        let unknown = verdict("https://nothing.example/").await.unwrap_err();
+        assert_eq!(unknown, "host nothing.example does not resolve; check its spelling");
+    }
+
+    #[tokio::test]
+    async fn what_a_name_resolves_to_is_not_told() {
+        for host in ["8-8-8-8.10-0-0-1.example", "127-0-0-1.example", "169-254-169-254.example"] {
+            let found = verdict(&format!("https://{host}/")).await.unwrap_err();
+            assert!(!["10.0.0.1", "127.0.0.1", "169.254"].iter().any(|address| found.contains(address)), "{found}");
         }
     }
 

@@ -19,11 +19,15 @@ pub enum EnsuredToken {
     Ended,
 }
 
+/// Characters of a text that somebody else made. Those of 32 hexadecimal digits, the least that a usual generator makes,
+/// hold 128 bits.
+const LEAST: usize = 32;
+
 /// A token that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureTokenError {
-    /// Its text cannot travel in a header.
-    #[error("the text of token `{0}` must be one word of printable ASCII characters")]
+    /// Its text can be guessed, or cannot travel in a header.
+    #[error("the text of token `{0}` must be one word of at least {LEAST} printable ASCII characters")]
     Text(String),
     /// Only publishers work in all instances.
     #[error("token `{0}` needs an instance; only a publisher may be for all")]
@@ -38,7 +42,7 @@ impl Subscription {
     /// stands for all instances, for publishers only.
     ///
     /// # Errors
-    /// A text that can be no token, an instance missing, or a store that fails.
+    /// A text that is too short or can be no token, an instance missing, or a store that fails.
     pub async fn ensure_token(
         &self,
         text: &str,
@@ -46,7 +50,7 @@ impl Subscription {
         role: Role,
         instance: Option<InstanceId>,
     ) -> Result<EnsuredToken, EnsureTokenError> {
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.len() < LEAST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(EnsureTokenError::Text(name.to_owned()));
         }
         if instance.is_none() && role != Role::Publisher {

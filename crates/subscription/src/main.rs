@@ -8,7 +8,7 @@ use runtime::{
     Context, Failure, Health, Program, Serves, SystemResolver,
     config::{Auth, Config},
 };
-use subscription::{EnsuredToken, Parts, SecretBox, Subscription};
+use subscription::{EnsureTokenError, EnsuredToken, Parts, SecretBox, Subscription};
 
 fn main() -> ExitCode {
     runtime::service("testmo-subscription", Serves { http: true, grpc: true }, assemble)
@@ -56,7 +56,13 @@ async fn bootstrap(service: &Subscription, auth: &Auth) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {} (auth.bootstrap_token_file): {error}", path.display()))?;
     let instance = Some(InstanceId::default());
-    let ensured = service.ensure_token(text.trim(), "bootstrap administrator", Role::SystemAdmin, instance).await?;
+    let ensured = service.ensure_token(text.trim(), "bootstrap administrator", Role::SystemAdmin, instance).await;
+    let ensured = ensured.map_err(|error| match error {
+        EnsureTokenError::Text(_) => {
+            format!("{error}; put such a text into {} (auth.bootstrap_token_file)", path.display()).into()
+        }
+        error => Failure::from(error),
+    })?;
     if ensured == EnsuredToken::Ended {
         tracing::warn!(path = %path.display(), "the bootstrap token was revoked or has expired; it opens nothing");
     }

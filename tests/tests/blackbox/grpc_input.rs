@@ -7,10 +7,11 @@ use blackbox::{
     product::{Mode, Product},
     publisher::Publisher,
     receiver::Receiver,
+    wait::eventually,
     webhooks,
 };
 use prost::Message;
-use proto::v1::{Event, Run, event::Data};
+use proto::v1::{Event, PublishStreamRequest, Run, event::Data};
 use tonic::{Code, Status};
 
 in_both_modes!(
@@ -19,6 +20,8 @@ in_both_modes!(
     unknown_fields_are_refused,
     sizes_are_limited,
     a_batch_takes_what_is_right,
+    a_stream_answers_each_event,
+    a_stream_ends_with_what_cannot_be_read,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -160,4 +163,56 @@ fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     prost::encoding::encode_varint(bytes.len() as u64, &mut encoded);
     encoded.extend_from_slice(bytes);
     encoded
+}
+
+fn stream_request(sequence: u64, event: Event) -> Vec<u8> {
+    PublishStreamRequest { event: Some(event), sequence }.encode_to_vec()
+}
+
+async fn a_stream_answers_each_event(mode: Mode) {
+    let product = Product::start(mode).await;
+    let receiver = Receiver::start().await;
+    webhooks::create_generic(&product.admin(), &receiver.url("/in")).await;
+    let events: Vec<Event> = (1..=300).map(|run| events::run_completed(events::PROJECT, run)).collect();
+    let mut messages: Vec<_> = (0..).zip(events).map(|(sequence, event)| stream_request(sequence, event)).collect();
+    messages.insert(150, stream_request(999, Event { project: None, ..good() }));
+    let (answers, end) = product.publisher().publish_stream(messages).await;
+    assert!(end.is_none(), "{end:?}");
+    let sequences: Vec<u64> = answers.iter().map(|answer| answer.sequence).collect();
+    assert_eq!(sequences, (0..150).chain([999]).chain(150..300).collect::<Vec<u64>>());
+    for answer in answers {
+        let error = answer.result.expect("a result").error;
+        assert_eq!(error.as_ref().map(|error| error.field.as_str()), (answer.sequence == 999).then_some("project"));
+    }
+    receiver.wait_for("/in", 300, SOON).await;
+}
+
+/// What follows something that cannot be read is not taken, not even if it looks like a message.
+async fn a_stream_ends_with_what_cannot_be_read(mode: Mode) {
+    let product = Product::start(mode).await;
+    let receiver = Receiver::start().await;
+    webhooks::create_generic(&product.admin(), &receiver.url("/in")).await;
+    let publisher = product.publisher();
+    let hidden = stream_request(77, good());
+    let mut huge = vec![0];
+    huge.extend(u32::try_from(hidden.len()).expect("short").to_be_bytes());
+    huge.extend(&hidden);
+    huge.resize(9_000_000, 0);
+    let mut unknown = stream_request(2, good());
+    unknown.extend(UNKNOWN);
+    for (bad, code) in [(huge, Code::OutOfRange), (unknown, Code::InvalidArgument)] {
+        let messages = vec![stream_request(1, good()), bad, stream_request(3, good())];
+        let (answers, end) = publisher.publish_stream(messages).await;
+        let status = end.expect("the stream ends with an error");
+        assert_eq!(status.code(), code, "{status}");
+        let sequences: Vec<u64> = answers.iter().map(|answer| answer.sequence).collect();
+        assert!(sequences == [1] || sequences.is_empty(), "{sequences:?}");
+    }
+    let last = publisher.publish(good()).await.expect("the next call is not affected");
+    let ids = || -> Vec<String> {
+        let requests = receiver.requests("/in");
+        requests.iter().map(|request| request.json()["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    eventually(SOON, "the last event arrives", async || ids().contains(&last).then_some(())).await;
+    assert!(ids().len() <= 3, "nothing but the good ones before the errors: {:?}", ids());
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod architecture;
+mod command_line;
 mod crashes;
 mod delivery;
 mod demo;

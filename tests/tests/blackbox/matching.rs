@@ -57,19 +57,27 @@ async fn a_saved_change_holds_for_the_next_event(mode: Mode) {
     let product = Product::start(mode).await;
     let (rest, receiver) = (product.admin(), Receiver::start().await);
     let publisher = product.publisher();
-    // Each round, an event right after the answer to a change.
+    // It gets every event: what has arrived there was matched for the others, too.
+    webhooks::create_generic(&rest, &receiver.url("/witness")).await;
+    // Each round, an event right after the answer to a change; and the next change when the event was matched.
     for round in 1..=5_i64 {
         let path = format!("/{round}");
+        let seen = |count| {
+            let so_far = usize::try_from(4 * (round - 1)).expect("a small number");
+            receiver.wait_for("/witness", so_far + count, SOON)
+        };
         let hook = webhooks::create_generic(&rest, &receiver.url(&path)).await;
         publisher.publish(events::run_completed(1, round)).await.expect("an accepted event");
         receiver.wait_for(&path, 1, SOON).await;
         webhooks::act(&rest, hook.id, "deactivate").await;
         publisher.publish(events::run_completed(1, 100 + round)).await.expect("an accepted event");
+        seen(2).await;
         webhooks::act(&rest, hook.id, "activate").await;
         publisher.publish(events::run_completed(1, 200 + round)).await.expect("an accepted event");
         receiver.wait_for(&path, 2, SOON).await;
         webhooks::delete(&rest, hook.id).await;
         publisher.publish(events::run_completed(1, 300 + round)).await.expect("an accepted event");
+        seen(4).await;
     }
     receiver.stays_at("/5", 2, Duration::from_secs(1)).await;
     for round in 1..=5_i64 {

@@ -40,7 +40,6 @@ const CLOCK_LOOK: Duration = Duration::from_millis(25);
 struct Collected {
     inserts: Vec<NewMessage>,
     bytes: usize,
-    lane_bytes: [u64; Lane::ALL.len()],
     waiters: Vec<Waiter>,
 }
 
@@ -185,6 +184,10 @@ impl Engine {
             }
             // Closing ends consumers with messages in their hands; that is no failed attempt.
             Settlement::Requeue if self.closing.is_some() => {}
+            // Nor is it one that its consumer has gone: most of what comes back then was never looked at.
+            Settlement::Requeue if !lane.has_consumer(lease.consumer) => {
+                lane.put_back(Ready { redelivered: true, ..lease.message });
+            }
             Settlement::Requeue if deliveries < DELIVERY_LIMIT => {
                 self.settled.requeues.push(id);
                 lane.put_back(Ready { deliveries, redelivered: true, ..lease.message });
@@ -200,19 +203,18 @@ impl Engine {
         self.settled.parks.push((id, reason));
     }
 
-    /// Takes messages into the next commit, except those that do not fit into their lane.
+    /// Takes messages into the next commit, except events when all lanes together hold too much. What is for another
+    /// lane takes the place of something that was let in before: refused, it could never be acknowledged.
     fn collect(&mut self, publish: Publish) {
         let now = (self.now)();
         let mut results = Vec::with_capacity(publish.messages.len());
+        let in_lanes: u64 = self.lanes.iter().map(LaneState::bytes).sum();
         for message in publish.messages {
-            let lane = index(message.lane);
-            let size = message.body.len() as u64;
-            let held = self.lanes[lane].bytes() + self.collected.lane_bytes[lane];
-            if held + size > self.max_bytes {
+            let held = in_lanes + (self.collected.bytes + message.body.len()) as u64;
+            if message.lane == Lane::Events && held > self.max_bytes {
                 results.push(Err(PublishError::Full { queue: message.lane.name().to_owned() }));
                 continue;
             }
-            self.collected.lane_bytes[lane] += size;
             self.collected.bytes += message.body.len();
             let delay = i64::try_from(message.delay.as_micros()).unwrap_or(i64::MAX);
             self.collected.inserts.push(NewMessage {

@@ -172,6 +172,11 @@ impl LaneState {
         self.slots.clear();
     }
 
+    /// Whether a consumer is still there.
+    pub(super) fn has_consumer(&self, consumer: u64) -> bool {
+        self.slots.iter().any(|slot| slot.id == consumer && !slot.sender.is_closed())
+    }
+
     /// A consumer has settled one message.
     pub(super) fn returned(&mut self, consumer: u64) {
         self.out = self.out.saturating_sub(1);

@@ -26,14 +26,15 @@ use crate::{Acker, Broker, BrokerError, Consumer, Lane, Outgoing, PublishError, 
 pub struct EmbeddedOptions {
     /// The delays that messages of the delivery lanes may have; zero need not be among them.
     pub delays: Vec<Duration>,
-    /// Bytes of bodies that each lane may hold before it is full.
+    /// Bytes of bodies that all lanes together, delayed messages included, may hold before [`Lane::Events`] is full.
+    /// The other lanes never are: what goes into them takes the place of something that was let in before.
     pub max_queue_bytes: u64,
     /// The clock for due times: Unix time in microseconds.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl EmbeddedOptions {
-    /// Options with 1 GiB a lane.
+    /// Options with 1 GiB.
     #[must_use]
     pub fn new(delays: Vec<Duration>, now: Arc<dyn Fn() -> i64 + Send + Sync>) -> Self {
         Self { delays, max_queue_bytes: 1 << 30, now }

@@ -14,7 +14,9 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use lapin::{
     Channel,
     message::Delivery,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
+    },
     types::{FieldTable, ShortString},
 };
 use tokio::{
@@ -24,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    health::Health,
     link::Link,
     publisher::{Prepared, Publisher, TRACEPARENT},
     supervisor::{Backoff, LinkState},
@@ -45,8 +48,7 @@ pub(super) struct LaneConsumer {
     pub(super) link: watch::Receiver<LinkState>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) closing: CancellationToken,
-    /// Why it is not subscribed at the moment.
-    pub(super) problem: watch::Sender<Option<String>>,
+    pub(super) health: watch::Sender<Health>,
 }
 
 /// How a session ended.
@@ -60,6 +62,15 @@ enum End {
 impl LaneConsumer {
     /// Consumes until closed or until the receiver is dropped.
     pub(super) async fn run(self, sender: mpsc::Sender<Incoming>) {
+        self.consume(&sender).await;
+        if self.closing.is_cancelled() || sender.is_closed() {
+            self.health.send_replace(Health::Over);
+        } else {
+            tracing::error!(queue = self.topology.queue(self.lane), "consumer has ended; restart this process");
+        }
+    }
+
+    async fn consume(&self, sender: &mpsc::Sender<Incoming>) {
         let mut backoff = Backoff::new();
         let mut again = false;
         loop {
@@ -70,13 +81,13 @@ impl LaneConsumer {
             };
             let Some(link) = link else { return };
             let started = Instant::now();
-            let reason = match self.session(&link, &sender, again).await {
+            let reason = match self.session(&link, sender, again).await {
                 End::Finished => return,
                 End::Lost(reason) => reason,
             };
             again = true;
             tracing::warn!(queue = self.topology.queue(self.lane), reason, "subscription is lost; subscribing again");
-            self.problem.send_replace(Some(format!("not subscribed to {}: {reason}", self.topology.queue(self.lane))));
+            self.health.send_replace(Health::Unwell(reason));
             if started.elapsed() > GOOD_SESSION {
                 backoff = Backoff::new();
             }
@@ -106,20 +117,21 @@ impl LaneConsumer {
             Ok(Err(reason)) => return End::Lost(reason),
             Err(_) => return End::Lost(format!("no answer within {} s", OPEN_TIMEOUT.as_secs())),
         };
-        self.problem.send_replace(None);
+        self.health.send_replace(Health::Well);
         let (acker, settlements) = mpsc::unbounded_channel();
         let session = Session {
             lane: self.lane,
             topology: &self.topology,
             publisher: &self.publisher,
             channel,
+            sender,
             acker: Arc::new(SessionAcker(acker)),
             tracker: Tracker::default(),
             backlog: VecDeque::new(),
             held: HashMap::new(),
             parking: FuturesUnordered::new(),
         };
-        session.run(link, stream, settlements, sender, &self.closing).await
+        session.run(link, stream, settlements, &self.closing).await
     }
 
     async fn open(&self, link: &Link, declare: bool) -> Result<(Channel, lapin::Consumer), String> {
@@ -166,6 +178,7 @@ struct Session<'a> {
     topology: &'a Topology,
     publisher: &'a Arc<Publisher>,
     channel: Channel,
+    sender: &'a mpsc::Sender<Incoming>,
     acker: Arc<SessionAcker>,
     tracker: Tracker,
     /// Delivered, while the receiver's buffer still has messages of an earlier session. Bounded by the prefetch.
@@ -183,9 +196,9 @@ impl Session<'_> {
         link: &Link,
         mut stream: lapin::Consumer,
         mut settlements: Settlements,
-        sender: &mpsc::Sender<Incoming>,
         closing: &CancellationToken,
     ) -> End {
+        let sender = self.sender;
         let mut batch = Vec::new();
         loop {
             let told = tokio::select! {
@@ -203,7 +216,7 @@ impl Session<'_> {
                 () = sender.closed() => return self.wind_down(link, stream, settlements, closing).await,
                 delivery = stream.next() => match delivery {
                     Some(Ok(delivery)) => {
-                        self.deliver(delivery, sender);
+                        self.deliver(delivery);
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -216,7 +229,7 @@ impl Session<'_> {
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery, sender: &mpsc::Sender<Incoming>) {
+    fn deliver(&mut self, delivery: Delivery) {
         self.tracker.delivered(delivery.delivery_tag);
         let traceparent = delivery
             .properties
@@ -239,7 +252,7 @@ impl Session<'_> {
             return;
         }
         // No receiver any more: dropping the message requeues it.
-        if let Err(mpsc::error::TrySendError::Full(incoming)) = sender.try_send(incoming) {
+        if let Err(mpsc::error::TrySendError::Full(incoming)) = self.sender.try_send(incoming) {
             self.backlog.push_back(incoming);
         }
     }
@@ -271,10 +284,15 @@ impl Session<'_> {
         }
     }
 
+    /// Gives a message back: as one that failed, or, its consumer being gone, as one that was not worked on. The broker
+    /// counts accordingly, see `topology`.
     async fn requeue(&mut self, tag: u64) -> Result<(), lapin::Error> {
         self.held.remove(&tag);
         self.tracker.told(tag);
-        self.channel.basic_nack(tag, BasicNackOptions { requeue: true, ..Default::default() }).await
+        if self.sender.is_closed() {
+            return self.channel.basic_nack(tag, BasicNackOptions { requeue: true, multiple: false }).await;
+        }
+        self.channel.basic_reject(tag, BasicRejectOptions { requeue: true }).await
     }
 
     /// Publishes to the parked queue; the message is acknowledged once that is confirmed.
@@ -306,7 +324,7 @@ impl Session<'_> {
         }
     }
 
-    /// Closing: sends what is settled, and gives the rest back by closing the channel.
+    /// Closing: sends what is settled, and gives the rest back before the end of the channel would count as its failure.
     async fn finish(mut self, settlements: &mut Settlements) -> End {
         let mut batch = Vec::new();
         while let Ok(settlement) = settlements.try_recv() {
@@ -316,6 +334,9 @@ impl Session<'_> {
             self.settle(&mut batch).await?;
             while let Some((tag, parked)) = self.parking.next().await {
                 self.parked(tag, parked).await?;
+            }
+            if let Some(last) = self.tracker.last_open() {
+                self.channel.basic_nack(last, BasicNackOptions { requeue: true, multiple: true }).await?;
             }
             self.channel.close(200, "closing".into()).await
         };

@@ -4,6 +4,7 @@
 //! `topology` is what exists on the broker, `supervisor` keeps a connection up, `publisher` and `consumer` use it.
 
 mod consumer;
+mod health;
 mod link;
 mod publisher;
 mod supervisor;
@@ -30,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     consumer::LaneConsumer,
+    health::{Health, Watched},
     link::{DialError, Dialer, Role},
     publisher::{Prepared, Publisher, TRACEPARENT},
     supervisor::{LinkState, supervise},
@@ -49,8 +51,8 @@ pub struct RabbitMqConfig {
     pub delays: Vec<Duration>,
     /// How long a publisher waits for the confirm.
     pub confirm_timeout: Duration,
-    /// Bytes that each queue may hold before it refuses; the same for every process, because it is an argument of the
-    /// queues.
+    /// Bytes that the queue `events` may hold before it refuses; the queues behind it get four times as much. The same
+    /// for every process, because it is an argument of the queues.
     pub max_queue_bytes: u64,
     /// More roots for `amqps://`, in PEM.
     pub ca_file: Option<PathBuf>,
@@ -61,7 +63,7 @@ pub struct RabbitMqConfig {
 }
 
 impl RabbitMqConfig {
-    /// Configuration with 5 s for confirms and 4 GiB a queue.
+    /// Configuration with 5 s for confirms and 4 GiB of events.
     #[must_use]
     pub fn new(url: impl Into<String>, delays: Vec<Duration>) -> Self {
         Self {
@@ -98,7 +100,7 @@ pub struct RabbitMq {
     publisher: Arc<Publisher>,
     publish_link: watch::Receiver<LinkState>,
     consume_link: watch::Receiver<LinkState>,
-    consumer_problems: Mutex<Vec<watch::Receiver<Option<String>>>>,
+    watched_consumers: Mutex<Vec<Watched>>,
     closing_consumers: CancellationToken,
     consumers: TaskTracker,
     closing_links: CancellationToken,
@@ -146,7 +148,7 @@ impl RabbitMq {
             publisher: Arc::new(Publisher::new(publish_link.clone(), config.confirm_timeout)),
             publish_link,
             consume_link,
-            consumer_problems: Mutex::new(Vec::new()),
+            watched_consumers: Mutex::new(Vec::new()),
             closing_consumers: CancellationToken::new(),
             consumers: TaskTracker::new(),
             closing_links,
@@ -220,7 +222,7 @@ impl Broker for RabbitMq {
         }
         let prefetch = prefetch.max(1);
         let (sender, receiver) = mpsc::channel(usize::from(prefetch));
-        let (problem, problems) = watch::channel(None);
+        let (health, watched) = watch::channel(Health::Well);
         let consumer = LaneConsumer {
             lane,
             prefetch,
@@ -228,9 +230,10 @@ impl Broker for RabbitMq {
             link: self.consume_link.clone(),
             publisher: Arc::clone(&self.publisher),
             closing: self.closing_consumers.clone(),
-            problem,
+            health,
         };
-        self.consumer_problems.lock().unwrap_or_else(PoisonError::into_inner).push(problems);
+        let watched = Watched { queue: self.topology.queue(lane), health: watched };
+        self.watched_consumers.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
         drop(tasks::spawn(self.consumers.track_future(consumer.run(sender))));
         Ok(Consumer::new(receiver))
     }
@@ -243,11 +246,13 @@ impl Broker for RabbitMq {
             if let Some(problem) = link.borrow().problem() {
                 return Err(problem);
             }
+            if link.has_changed().is_err() {
+                return Err("connection is not looked after any more; restart this process".to_owned());
+            }
         }
-        let mut problems = self.consumer_problems.lock().unwrap_or_else(PoisonError::into_inner);
-        // A consumer that was dropped has none any more.
-        problems.retain(|problem| problem.has_changed().is_ok());
-        problems.iter().find_map(|problem| problem.borrow().clone()).map_or(Ok(()), Err)
+        let mut watched = self.watched_consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|consumer| !consumer.is_over());
+        watched.iter().find_map(Watched::problem).map_or(Ok(()), Err)
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, String> {

@@ -18,6 +18,29 @@ use crate::{Lane, delays::Delays};
 /// does not (seen on 3.10).
 const SETTLE: Duration = Duration::from_millis(1200);
 
+/// How often a message of `events` and `deliver.*` may come back before it is parked.
+///
+/// What counts is RabbitMQ's business:
+/// - `basic.reject`: a consumer gave it back ([`Incoming::requeue`](crate::Incoming::requeue), or dropped). That is how a
+///   poisonous message gets to the parked queue.
+/// - The end of its channel while it was out: the consumer's process or connection died. Up to 4.2 also if it was not
+///   acknowledged within the broker's `consumer_timeout` (30 minutes by default).
+/// - `basic.nack`, up to 4.2: an orderly stop gives back by it what was prefetched, though nobody failed at it. So on
+///   those versions a message at the head of its queue is parked after 20 restarts without progress in between.
+///
+/// A wait in `delay.*` starts the count anew: dead-lettering makes another message of it. Those queues have no consumers.
+const DELIVERY_LIMIT: i64 = 20;
+
+/// As good as none (RabbitMQ 4 has a default of 20). For `parked`: looking at it must not remove from it. For `history`:
+/// its consumer parks by itself what it cannot read, and holds on to the rest however long its database is away, so
+/// that only time-outs and restarts would be counted.
+const NO_DELIVERY_LIMIT: i64 = 1_000_000;
+
+/// How many times the bytes of `events` the queues behind it may hold. What is published to them takes the place of
+/// something that was let in at `events` and is acknowledged only after that, so one of them being full holds up what
+/// empties it: it is to happen to `events` long before.
+const INTERNAL_TIMES: i64 = 4;
+
 /// Where a message is published to, and the queue that it gets to, for errors.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
@@ -42,13 +65,13 @@ struct Queue {
     dead_letters_to: Option<String>,
     ttl: Option<Duration>,
     delivery_limit: i64,
+    max_bytes: i64,
 }
 
 /// What there is on the broker.
 #[derive(Debug)]
 pub(super) struct Topology {
     prefix: String,
-    max_bytes: i64,
     exchanges: Vec<Exchange>,
     queues: Vec<Queue>,
 }
@@ -76,7 +99,10 @@ const fn key(lane: Lane) -> &'static str {
 }
 
 impl Topology {
+    /// `max_bytes`: what `events` may hold.
     pub(super) fn new(prefix: &str, delays: &Delays, max_bytes: u64) -> Self {
+        let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        let internal_max_bytes = max_bytes.saturating_mul(INTERNAL_TIMES);
         let name = |rest: &str| format!("{prefix}.{rest}");
         let direct = |rest| Exchange { name: name(rest), kind: ExchangeKind::Direct };
         let lane = |rest, exchange, lane| Queue {
@@ -85,7 +111,8 @@ impl Topology {
             keys: vec![key(lane)],
             dead_letters_to: Some(name("dead")),
             ttl: None,
-            delivery_limit: 20,
+            delivery_limit: if lane == Lane::History { NO_DELIVERY_LIMIT } else { DELIVERY_LIMIT },
+            max_bytes: if lane == Lane::Events { max_bytes } else { internal_max_bytes },
         };
         let parked = Queue {
             name: name("parked"),
@@ -93,8 +120,8 @@ impl Topology {
             keys: Lane::ALL.map(key).to_vec(),
             dead_letters_to: None,
             ttl: None,
-            // As good as none: looking at it must not remove from it (RabbitMQ 4 has a default of 20).
-            delivery_limit: 1_000_000,
+            delivery_limit: NO_DELIVERY_LIMIT,
+            max_bytes,
         };
         let delay = |delay| Queue {
             name: name(&delay_name(delay)),
@@ -102,7 +129,8 @@ impl Topology {
             keys: vec![""],
             dead_letters_to: Some(name("deliver")),
             ttl: Some(delay),
-            delivery_limit: 20,
+            delivery_limit: DELIVERY_LIMIT,
+            max_bytes: internal_max_bytes,
         };
         let mut exchanges = vec![direct("events"), direct("deliver"), direct("history"), direct("dead")];
         exchanges
@@ -115,7 +143,7 @@ impl Topology {
             lane("history", "history", Lane::History),
         ];
         queues.extend(delays.iter().map(delay));
-        Self { prefix: prefix.to_owned(), max_bytes: i64::try_from(max_bytes).unwrap_or(i64::MAX), exchanges, queues }
+        Self { prefix: prefix.to_owned(), exchanges, queues }
     }
 
     /// The queue of a lane.
@@ -163,7 +191,7 @@ impl Topology {
                 .map_err(failed(&exchange.name))?;
         }
         for queue in &self.queues {
-            self.declare_queue(&channel, queue).await.map_err(|error| conflict(&queue.name, error))?;
+            Self::declare_queue(&channel, queue).await.map_err(|error| conflict(&queue.name, error))?;
         }
         if new {
             tracing::info!(prefix = self.prefix, "queues are new on this broker; waiting until they have settled");
@@ -172,9 +200,9 @@ impl Topology {
         Ok(())
     }
 
-    async fn declare_queue(&self, channel: &Channel, queue: &Queue) -> Result<(), lapin::Error> {
+    async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), lapin::Error> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        channel.queue_declare(queue.name.as_str().into(), options, self.arguments(queue)).await?;
+        channel.queue_declare(queue.name.as_str().into(), options, Self::arguments(queue)).await?;
         for key in &queue.keys {
             channel
                 .queue_bind(
@@ -189,7 +217,7 @@ impl Topology {
         Ok(())
     }
 
-    fn arguments(&self, queue: &Queue) -> FieldTable {
+    fn arguments(queue: &Queue) -> FieldTable {
         let text = |text: &str| AMQPValue::LongString(text.into());
         let mut arguments = FieldTable::default();
         let mut set = |name: &str, value| {
@@ -197,7 +225,7 @@ impl Topology {
         };
         set("x-queue-type", text("quorum"));
         set("x-overflow", text("reject-publish"));
-        set("x-max-length-bytes", AMQPValue::LongLongInt(self.max_bytes));
+        set("x-max-length-bytes", AMQPValue::LongLongInt(queue.max_bytes));
         set("x-delivery-limit", AMQPValue::LongLongInt(queue.delivery_limit));
         if let Some(exchange) = &queue.dead_letters_to {
             set("x-dead-letter-strategy", text("at-least-once"));
@@ -272,6 +300,23 @@ mod tests {
             "wh.delay.120s",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn limits_hold_back_what_is_new_and_not_what_was_let_in() {
+        let limits: Vec<_> =
+            topology().queues.into_iter().map(|queue| (queue.name, queue.max_bytes, queue.delivery_limit)).collect();
+        let expected = [
+            ("wh.parked", 1024, 1_000_000),
+            ("wh.events", 1024, 20),
+            ("wh.deliver.fast", 4096, 20),
+            ("wh.deliver.slow", 4096, 20),
+            ("wh.history", 4096, 1_000_000),
+            ("wh.delay.500ms", 4096, 20),
+            ("wh.delay.120s", 4096, 20),
+        ]
+        .map(|(name, bytes, deliveries)| (name.to_owned(), bytes, deliveries));
+        assert_eq!(limits, expected);
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Tracker {
         self.delivered.saturating_sub(self.floor + self.told.len() as u64 + self.acked.len() as u64)
     }
 
+    /// The highest tag that nobody has settled yet.
+    pub(super) fn last_open(&self) -> Option<u64> {
+        (self.floor + 1..=self.delivered).rev().find(|tag| !self.told.contains(tag) && !self.acked.contains(tag))
+    }
+
     /// What to tell the broker now.
     pub(super) fn take_acks(&mut self) -> Acks {
         let mut up_to = None;
@@ -97,6 +102,18 @@ mod tests {
         tracker.acked(4);
         assert_eq!(tracker.take_acks(), Acks { up_to: Some(4), single: vec![] });
         assert_eq!(tracker.open(), 0);
+    }
+
+    #[test]
+    fn the_last_open_one_is_found_among_those_that_are_settled() {
+        assert_eq!(tracker(0, &[]).last_open(), None);
+        let mut tracker = tracker(5, &[1, 5]);
+        assert_eq!(tracker.last_open(), Some(4));
+        tracker.told(4);
+        assert_eq!(tracker.last_open(), Some(3));
+        [2, 3].into_iter().for_each(|tag| tracker.acked(tag));
+        tracker.take_acks();
+        assert_eq!(tracker.last_open(), None);
     }
 
     #[test]

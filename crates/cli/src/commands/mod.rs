@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::standalone::token_in;
+
 /// The token in a file: the one named, else the one that `standalone` has written into the data folder.
 pub(crate) fn read_token(named: Option<&Path>, data: &Path, own: &str) -> anyhow::Result<String> {
     let path: PathBuf = named.map_or_else(|| data.join(own), Path::to_path_buf);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read the token in {}; name its file with --token-file", path.display()))?;
-    Ok(text.trim().to_owned())
+    token_in(&path).context("no token to send; name its file with --token-file")
 }

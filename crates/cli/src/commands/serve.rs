@@ -1,11 +1,11 @@
 //! `standalone`: all services in this process, until asked to end.
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Args;
 use runtime::{Listeners, Program, Tasks, config::Config};
 
-use crate::standalone;
+use crate::{out::say, standalone};
 
 #[derive(Debug, Args)]
 pub(crate) struct Standalone {
@@ -18,13 +18,15 @@ impl Standalone {
     pub(crate) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
         runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
-        let (program, files) = standalone::assemble(&config, !self.no_migrate, Tasks::new()).await?;
-        for (what, path) in &files.made {
-            println!("{what} written to {}", path.display());
-        }
-        println!(
+        let addresses = listeners.addresses()?;
+        let program = standalone::assemble(&config, !self.no_migrate, true, Tasks::new()).await?;
+        let shown = |address: Option<SocketAddr>| address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        // A server goes on if nobody reads what it says.
+        let _ = say!(
             "REST API at http://{}/api/v1, gRPC at {}, health and metrics at http://{}",
-            config.http.listen, config.grpc.listen, config.admin.listen
+            shown(addresses.http),
+            shown(addresses.grpc),
+            addresses.admin
         );
         program.run(listeners, Program::signal()).await?;
         Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use runtime::config::Config;
 use serde_json::{Value, json};
 
 use super::read_token;
-use crate::rest::Rest;
+use crate::{out::say, rest::Rest};
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
@@ -73,12 +73,12 @@ impl Token {
                     body["expires_at"] = json!(time);
                 }
                 let answer = expect(server.rest(config)?.send(Method::POST, "/api/v1/tokens", Some(&body)).await?)?;
-                println!("{}", answer["result"]["token"].as_str().unwrap_or_default());
+                say!("{}", answer["result"]["token"].as_str().unwrap_or_default())?;
             }
             Self::List { server } => list(&server.rest(config)?).await?,
             Self::Revoke { id, server } => {
                 expect(server.rest(config)?.send(Method::DELETE, &format!("/api/v1/tokens/{id}"), None).await?)?;
-                println!("token {id} is revoked");
+                say!("token {id} is revoked")?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -86,15 +86,17 @@ impl Token {
 }
 
 async fn list(rest: &Rest) -> anyhow::Result<()> {
-    println!("{:<6} {:<14} {:<12} {:<26} name", "id", "role", "starts with", "expires");
     let mut page = Some(1);
     while let Some(number) = page {
         let path = format!("/api/v1/tokens?page={number}");
         let answer = expect(rest.send(Method::GET, &path, None).await?)?;
+        if number == 1 {
+            say!("{:<6} {:<14} {:<12} {:<26} name", "id", "role", "starts with", "expires")?;
+        }
         for token in answer["result"].as_array().into_iter().flatten() {
             let text = |key: &str| token[key].as_str().unwrap_or("-").to_owned();
             let (id, role, prefix) = (token["id"].as_i64().unwrap_or_default(), text("role"), text("prefix"));
-            println!("{id:<6} {role:<14} {prefix:<12} {:<26} {}", text("expires_at"), text("name"));
+            say!("{id:<6} {role:<14} {prefix:<12} {:<26} {}", text("expires_at"), text("name"))?;
         }
         page = answer["next_page"].as_i64();
     }

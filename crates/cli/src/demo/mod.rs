@@ -3,7 +3,7 @@
 mod receiver;
 mod story;
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, path::Path, pin::pin, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,9 +11,10 @@ use runtime::{
     Listeners, Program, Tasks,
     config::{Config, Schedule},
 };
+use story::Stage;
 use tokio_util::sync::CancellationToken;
 
-use crate::standalone;
+use crate::{out::say, standalone};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -24,39 +25,83 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stop = CancellationToken::new();
+        let mut shown = pin!(self.show(config, &stop));
+        tokio::select! {
+            // In this order, so that the signals are listened to before there is a folder to be removed.
+            biased;
+            () = Program::signal() => {
+                stop.cancel();
+                shown.await
+            }
+            shown = &mut shown => shown,
+        }
+    }
+
+    /// All of it. Whatever happens the folder is gone afterwards.
+    async fn show(&self, config: &Config, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
         let folder = tempfile::Builder::new().prefix("testmo-webhooks-demo-").tempdir()?;
         let config = demo_config(config, folder.path())?;
         runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
-        let address = |listener: Option<&tokio::net::TcpListener>| -> anyhow::Result<SocketAddr> {
-            listener.context("no listener")?.local_addr().context("no address")
-        };
-        let (http, grpc) = (address(listeners.http.as_ref())?, address(listeners.grpc.as_ref())?);
-        println!("Testmo Webhooks demo: all services in this process, data in {}", folder.path().display());
-        println!("  REST API  http://{http}/api/v1  (token: {})", folder.path().join("admin.token").display());
-        println!("  gRPC      {grpc}  (token: {})\n", folder.path().join("publisher.token").display());
+        let addresses = listeners.addresses()?;
+        let http = addresses.http.context("no listener for REST")?;
+        let grpc = addresses.grpc.context("no listener for gRPC")?;
+        say!("Testmo Webhooks demo: all services in this process, data in {}", folder.path().display())?;
+        say!("  REST API  http://{http}/api/v1  (token: {})", folder.path().join("admin.token").display())?;
+        say!("  gRPC      {grpc}  (token: {})\n", folder.path().join("publisher.token").display())?;
 
-        let stop = CancellationToken::new();
-        let (program, _) = standalone::assemble(&config, true, Tasks::new()).await?;
-        let server = program.run(listeners, stop.clone().cancelled_owned());
-        let told = async {
-            let _stop = stop.drop_guard();
-            let outcome = story::tell(http, grpc, folder.path()).await?;
-            println!("\n{outcome}");
-            if !self.exit {
-                println!("The services go on until Ctrl-C.");
-                Program::signal().await;
-            }
-            anyhow::Ok(outcome.complete())
+        let program = standalone::assemble(&config, true, false, Tasks::new()).await?;
+        // The one that ends first ends the other.
+        let server = async {
+            let served = program.run(listeners, stop.clone().cancelled_owned()).await;
+            stop.cancel();
+            served
         };
-        let (served, complete) = tokio::join!(server, told);
+        let story = async {
+            let _stop = stop.clone().drop_guard();
+            self.tell(http, grpc, folder.path(), stop).await
+        };
+        let (served, complete) = tokio::join!(server, story);
         served?;
         Ok(if complete? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+
+    /// Whether everything came out as it should, which it has not if the story was stopped.
+    async fn tell(
+        &self,
+        http: SocketAddr,
+        grpc: SocketAddr,
+        folder: &Path,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let begin = Stage::set(http, grpc, folder);
+        let Some(stage) = stop.run_until_cancelled(begin).await else { return Ok(false) };
+        let mut stage = stage?;
+        let Some(outcome) = stop.run_until_cancelled(stage.play()).await else { return Ok(false) };
+        let outcome = outcome?;
+        say!("\n{outcome}")?;
+        if !self.exit {
+            say!("\nThe services and the receivers go on until Ctrl-C. To publish another event, in another shell:\n")?;
+            say!("  {}\n", paste(&std::env::current_exe()?, grpc, folder))?;
+            if let Some(ended) = stop.run_until_cancelled(stage.go_on()).await {
+                ended?;
+            }
+        }
+        Ok(outcome.complete())
+    }
+}
+
+/// A line for the shell that publishes an event.
+fn paste(program: &Path, grpc: SocketAddr, folder: &Path) -> String {
+    let event = r#"{"event": "run.completed", "project": {"id": 1, "name": "Shop"}, "data": {"run": {"id": 7, "name": "Smoke test"}, "result": "failed"}}"#;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let token = folder.join("publisher.token");
+    format!("echo '{event}' | {} publish -f - --server {grpc} --token-file {}", quoted(program), quoted(&token))
 }
 
 /// Free ports, a folder that goes away, a schedule that can be watched, and receivers on this machine.
-fn demo_config(config: &Config, folder: &std::path::Path) -> anyhow::Result<Config> {
+fn demo_config(config: &Config, folder: &Path) -> anyhow::Result<Config> {
     let mut config = config.clone();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.http.listen, config.grpc.listen, config.admin.listen) = (free, free, free);

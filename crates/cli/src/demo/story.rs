@@ -12,6 +12,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use super::receiver::{Arrival, Manner, Receiver};
 use crate::{
     commands::{publish::Publisher, read_token},
+    out::say,
     rest::Rest,
 };
 
@@ -78,38 +79,70 @@ impl Part {
     }
 }
 
-pub(super) async fn tell(http: SocketAddr, grpc: SocketAddr, data: &Path) -> anyhow::Result<Outcome> {
-    let rest = Rest::new(&http.to_string(), Some(read_token(None, data, "admin.token")?))?;
-    let parts = [
-        Part::new("healthy", Manner::Healthy, |_| true).await?,
-        Part::new("fails-twice", Manner::FailsTwice, |name| name.starts_with("automation_run.")).await?,
-        Part::new("gone", Manner::Gone, |name| name.starts_with("milestone.")).await?,
-    ];
-    let mut outcome = Outcome::default();
-    let mut webhooks = Vec::new();
-    let (sender, mut arrivals) = mpsc::unbounded_channel();
-    let mut receivers = JoinSet::new();
-    for part in parts {
-        outcome.expected += part.events.len() * part.answers().len();
-        webhooks.push(create_webhook(&rest, &part).await?);
-        receivers.spawn(part.receiver.run(sender.clone()));
+/// What the story is played on. The receivers go on for as long as it is there.
+pub(super) struct Stage {
+    rest: Rest,
+    publisher: Publisher,
+    /// Webhooks, each with how many history entries it will have.
+    webhooks: Vec<(i64, usize)>,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    _receivers: JoinSet<()>,
+}
+
+impl Stage {
+    /// Starts the receivers and makes their webhooks.
+    pub(super) async fn set(http: SocketAddr, grpc: SocketAddr, data: &Path) -> anyhow::Result<Self> {
+        let rest = Rest::new(&http.to_string(), Some(read_token(None, data, "admin.token")?))?;
+        let publisher = Publisher::connect(&grpc.to_string(), &read_token(None, data, "publisher.token")?).await?;
+        let parts = [
+            Part::new("healthy", Manner::Healthy, |_| true).await?,
+            Part::new("fails-twice", Manner::FailsTwice, |name| name.starts_with("automation_run.")).await?,
+            Part::new("gone", Manner::Gone, |name| name.starts_with("milestone.")).await?,
+        ];
+        let mut webhooks = Vec::new();
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        let mut receivers = JoinSet::new();
+        for part in parts {
+            webhooks.push(create_webhook(&rest, &part).await?);
+            receivers.spawn(part.receiver.run(sender.clone()));
+        }
+        say!()?;
+        Ok(Self { rest, publisher, webhooks, arrivals, _receivers: receivers })
     }
-    println!();
-    outcome.events = publish(grpc, data).await?;
-    let deadline = Instant::now() + PATIENCE;
-    while outcome.arrived < outcome.expected {
-        match tokio::time::timeout_at(deadline, arrivals.recv()).await {
-            Ok(Some(arrival)) => outcome.note(&arrival),
-            _ => {
-                outcome.surprises.push(format!("nothing more came within {} s", PATIENCE.as_secs()));
-                break;
+
+    /// Publishes, and tells what arrives until that is everything, or too late.
+    pub(super) async fn play(&mut self) -> anyhow::Result<Outcome> {
+        let expected = self.webhooks.iter().map(|(_, entries)| entries).sum();
+        let mut outcome = Outcome { events: publish(&mut self.publisher).await?, expected, ..Outcome::default() };
+        let deadline = Instant::now() + PATIENCE;
+        while outcome.arrived < outcome.expected {
+            match tokio::time::timeout_at(deadline, self.arrivals.recv()).await {
+                Ok(Some(arrival)) => outcome.note(&arrival)?,
+                _ => {
+                    outcome.surprises.push(format!("nothing more came within {} s", PATIENCE.as_secs()));
+                    break;
+                }
             }
         }
+        for (id, expected) in &self.webhooks {
+            outcome.check_history(&self.rest, *id, *expected, deadline).await?;
+        }
+        Ok(outcome)
     }
-    for (id, expected) in webhooks {
-        outcome.check_history(&rest, id, expected, deadline).await?;
+
+    /// Tells what arrives, for ever.
+    pub(super) async fn go_on(&mut self) -> anyhow::Result<()> {
+        while let Some(arrival) = self.arrivals.recv().await {
+            show(&arrival)?;
+        }
+        Ok(())
     }
-    Ok(outcome)
+}
+
+fn show(arrival: &Arrival) -> anyhow::Result<()> {
+    let Arrival { receiver, event, delivery, attempt, answered, verified } = arrival;
+    let signature = if *verified { "signature ok" } else { "SIGNATURE WRONG" };
+    say!("{receiver:<12} {event:<30} attempt {attempt}  {signature}  answered {answered}  delivery {delivery}")
 }
 
 /// Makes a receiver's webhook; answers its id and how many history entries it will have.
@@ -128,33 +161,34 @@ async fn create_webhook(rest: &Rest, part: &Part) -> anyhow::Result<(i64, usize)
     let secret = webhook["secret"].as_str().unwrap_or_default().parse().context("the answer holds no secret")?;
     *part.receiver.secret.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
     let id = webhook["id"].as_i64().context("the answer holds no id")?;
-    println!("webhook {id} → {name:<12} http://{address}/{name}  ({} event types)", names.len());
+    say!("webhook {id} → {name:<12} http://{address}/{name}  ({} event types)", names.len())?;
     Ok((id, part.events.len() * part.answers().len()))
 }
 
-async fn publish(grpc: SocketAddr, data: &Path) -> anyhow::Result<usize> {
-    let mut publisher = Publisher::connect(&grpc.to_string(), &read_token(None, data, "publisher.token")?).await?;
+async fn publish(publisher: &mut Publisher) -> anyhow::Result<usize> {
     let event = |kind: &EventType| Event {
         id: SystemIds.uuid().to_string(),
         instance: String::new(),
         ..payload::sample(*kind)
     };
-    let results = publisher.publish(EventType::ALL.iter().map(event).collect()).await?;
-    for (kind, result) in EventType::ALL.iter().zip(&results) {
-        if let Err(error) = result {
+    let events: Vec<Event> = EventType::ALL.iter().map(event).collect();
+    let answers = publisher.publish(&events).await;
+    if let Some(failure) = answers.failure {
+        bail!("the events were not accepted: {failure}");
+    }
+    for (kind, result) in EventType::ALL.iter().zip(&answers.results) {
+        if let Some(Err(error)) = result {
             bail!("{kind} was not accepted: {error}");
         }
     }
-    Ok(results.len())
+    Ok(events.len())
 }
 
 impl Outcome {
-    fn note(&mut self, arrival: &Arrival) {
-        let Arrival { receiver, event, delivery, attempt, answered, verified } = arrival;
-        let signature = if *verified { "signature ok" } else { "SIGNATURE WRONG" };
-        println!("{receiver:<12} {event:<30} attempt {attempt}  {signature}  answered {answered}  delivery {delivery}");
+    fn note(&mut self, arrival: &Arrival) -> anyhow::Result<()> {
         self.arrived += 1;
-        self.unverified += usize::from(!verified);
+        self.unverified += usize::from(!arrival.verified);
+        show(arrival)
     }
 
     /// Waits until a webhook's history holds every attempt, and counts their statuses.

@@ -110,6 +110,8 @@ async fn each_kind_of_endpoint_gets_its_class() {
         (answer("404 Not Found", "no"), Some(ErrorClass::ClientError)),
         (answer("429 Too Many Requests", ""), Some(ErrorClass::RateLimited)),
         (answer("500 Oops", ""), Some(ErrorClass::ServerError)),
+        (Some(b"HTTP/1.1 410 Gone\r\ncontent-length: 9\r\n\r\nha".to_vec()), Some(ErrorClass::ClientError)),
+        (Some(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha".to_vec()), Some(ErrorClass::Protocol)),
         (Some(b"220 smtp.example ready\r\n".to_vec()), Some(ErrorClass::Protocol)),
         (Some(Vec::new()), Some(ErrorClass::Protocol)),
         (None, Some(ErrorClass::Timeout)),

@@ -1,7 +1,7 @@
 //! Where a delivery may go: the URL's own rules, and the address policy against server-side request forgery.
 //!
 //! The policy is asked twice: when a webhook is saved, and at every attempt about the address that is really dialled
-//! (`dispatcher::http`), so that a name that changes its mind gains nothing.
+//! (`dispatcher::client`), so that a name that changes its mind gains nothing.
 
 mod address;
 

@@ -34,8 +34,18 @@ fn pending() -> Value {
         failed(),
         json!({
             "id": "b", "attempt": 2, "status": "pending", "due_at": "2027-01-15T08:02:00Z",
-            "waits_for": "webhook inactive", "duration_ms": null, "response_code": null, "error": null,
+            "waits_for": "webhook inactive", "duration_ms": null, "response_code": null, "error": null, "url": null,
             "remote_address": null,
+        }),
+    )
+}
+
+fn cancelled() -> Value {
+    with(
+        failed(),
+        json!({
+            "id": "c", "duration_ms": null, "response_code": null, "url": null, "remote_address": null,
+            "error": {"class": "cancelled", "message": "webhook deleted"},
         }),
     )
 }
@@ -131,7 +141,9 @@ async fn a_token_is_shown_once() {
     assert_eq!(made, json!({"result": with(token(41), own)}));
     assert!(api.fake.calls()[0].contains(r#"role: "project_admin", projects: [3]"#));
     api.post("/tokens", &json!({"name": "b", "role": "member", "projects": null, "expires_at": null})).await.ok(201);
-    assert!(api.fake.calls()[0].contains("projects: [], expires_at: None"));
+    assert!(api.fake.calls()[0].ends_with("projects: [], expires_at: None, all_instances: false }"));
+    api.post("/tokens", &json!({"name": "b", "role": "publisher", "all_instances": true})).await.ok(201);
+    assert!(api.fake.calls()[0].ends_with("all_instances: true }"));
     api.send("admin", "DELETE", "/tokens/40", None).await.ok(204);
     assert_eq!(api.fake.calls(), ["RevokeTokenRequest { id: 40 }"]);
 }
@@ -140,8 +152,7 @@ async fn a_token_is_shown_once() {
 async fn history_is_listed_by_cursor() {
     let api = Api::new();
     let first = api.get("/webhooks/deliveries").await.ok(200).json;
-    let expected =
-        json!({"result": [pending(), failed()], "per_page": 100, "next_cursor": "older", "prev_cursor": null});
+    let expected = json!({"result": [pending(), failed(), cancelled()], "per_page": 100, "next_cursor": "older", "prev_cursor": null});
     assert_eq!(first, expected);
     assert_eq!(
         api.fake.calls(),

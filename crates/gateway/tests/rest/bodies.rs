@@ -105,7 +105,7 @@ async fn every_wrong_field_is_named() {
     }
     let webhook = json!({"name": "a", "url": "https://a.example", "type": "generic", "events": ["run.created"]});
     let token = json!({"name": "a", "role": "member"});
-    let cases: [(&str, &Value, &str, Value, &str); 27] = [
+    let cases: [(&str, &Value, &str, Value, &str); 28] = [
         ("/webhooks", &webhook, "name", json!(null), "must be a string"),
         ("/webhooks", &webhook, "name", json!(1), "must be a string"),
         ("/webhooks", &webhook, "url", json!({}), "must be a string"),
@@ -132,6 +132,7 @@ async fn every_wrong_field_is_named() {
         ("/tokens", &token, "expires_at", json!(1_800_000_000), "must be null or a time in RFC 3339"),
         ("/tokens", &token, "expires_at", json!("tomorrow"), "must be null or a time in RFC 3339"),
         ("/tokens", &token, "expires_at", json!("2027-02-30T00:00:00Z"), "must be null or a time in RFC 3339"),
+        ("/tokens", &token, "all_instances", json!("yes"), "must be true or false"),
         ("/tokens", &token, "instance", json!("acme"), "unknown field; known are name, role, projects, expires_at"),
     ];
     for (path, good, field, value, complaint) in cases {

@@ -1,4 +1,5 @@
-//! The gRPC services in memory. What they answer depends on the token, so that a test can ask for any error.
+//! The gRPC services in memory. What they answer depends on the token, so that a test can ask for any error: the token
+//! `down` has every call fail, `later-down` has every call fail but the first question, who it stands for.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,29 +23,38 @@ pub(crate) struct Fake {
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Fake {
-    /// The messages that came, since this was last called.
+    /// The messages that came, since this was last called; without the questions who a token stands for.
     pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     fn enter<T: std::fmt::Debug>(&self, request: Request<T>) -> Result<T, Status> {
-        let token = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let error = |code| Err(ApiError::new(code, "because the test says so").into());
-        match token.strip_prefix("Bearer ").unwrap_or_default() {
-            "admin" => {}
-            "member" => return error(ErrorCode::Forbidden),
-            "plan" => return error(ErrorCode::PlanRequired),
-            "conflict" => return error(ErrorCode::Conflict),
-            "limited" => return error(ErrorCode::RateLimited),
-            "down" => return Err(Status::unavailable("tcp connect error: 10.1.2.3:5432")),
-            "broken" => return Err(Status::internal("no column `hash` in 10.1.2.3")),
-            "old" => return Err(Status::unimplemented("")),
-            "panic" => panic!("hash of 10.1.2.3"),
-            _ => return error(ErrorCode::Unauthenticated),
-        }
+        let token = token_of(&request);
+        outcome(token.strip_prefix("later-").unwrap_or(token))?;
         let message = request.into_inner();
         self.calls.lock().unwrap().push(format!("{message:?}"));
         Ok(message)
+    }
+}
+
+fn token_of<T>(request: &Request<T>) -> &str {
+    let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default()
+}
+
+fn outcome(token: &str) -> Result<(), Status> {
+    let error = |code| Err(ApiError::new(code, "because the test says so").into());
+    match token {
+        "admin" | "project_admin" => Ok(()),
+        "forbidden" => error(ErrorCode::Forbidden),
+        "plan" => error(ErrorCode::PlanRequired),
+        "conflict" => error(ErrorCode::Conflict),
+        "limited" => error(ErrorCode::RateLimited),
+        "down" => Err(Status::unavailable("tcp connect error: 10.1.2.3:5432")),
+        "broken" => Err(Status::internal("no column `hash` in 10.1.2.3")),
+        "old" => Err(Status::unimplemented("")),
+        "panic" => panic!("hash of 10.1.2.3"),
+        _ => error(ErrorCode::Unauthenticated),
     }
 }
 
@@ -95,6 +105,16 @@ fn ids(page: i32, per_page: i32) -> impl Iterator<Item = i64> {
 
 #[tonic::async_trait]
 impl Webhooks for Fake {
+    async fn get_caller(&self, request: Request<v1::GetCallerRequest>) -> Answer<v1::GetCallerResponse> {
+        let role = match token_of(&request) {
+            role @ ("project_admin" | "member" | "publisher" | "king") => role,
+            later if later.starts_with("later-") => "system_admin",
+            token => outcome(token).map(|()| "system_admin")?,
+        };
+        let caller = v1::GetCallerResponse { role: role.into(), instance: "acme".into(), ..Default::default() };
+        Ok(Response::new(caller))
+    }
+
     async fn create_webhook(&self, request: Request<v1::CreateWebhookRequest>) -> Answer<v1::CreateWebhookResponse> {
         let draft = self.enter(request)?;
         if draft.url.starts_with("ftp:") {
@@ -194,6 +214,20 @@ fn pending(id: &str) -> v1::Entry {
         response_code: 0,
         error_class: String::new(),
         error: String::new(),
+        url: String::new(),
+        remote_address: String::new(),
+        ..failed(id)
+    }
+}
+
+/// Ended before its attempt.
+fn cancelled(id: &str) -> v1::Entry {
+    v1::Entry {
+        duration_us: 0,
+        response_code: 0,
+        error_class: "cancelled".into(),
+        error: "webhook deleted".into(),
+        url: String::new(),
         remote_address: String::new(),
         ..failed(id)
     }
@@ -211,7 +245,7 @@ impl History for Fake {
     async fn list_entries(&self, request: Request<v1::ListEntriesRequest>) -> Answer<v1::ListEntriesResponse> {
         let asked = self.enter(request)?;
         let next_cursor = if asked.cursor.is_empty() { "older" } else { "" }.into();
-        let entries = vec![pending("b"), failed("a")];
+        let entries = vec![pending("b"), failed("a"), cancelled("c")];
         Ok(Response::new(v1::ListEntriesResponse { entries, next_cursor, prev_cursor: asked.cursor }))
     }
 

@@ -37,12 +37,14 @@ CREATE TABLE pending (
     -- 0: with its event's message, 1: with a message of its own, 2: held here.
     state smallint NOT NULL,
     due_at bigint NOT NULL,
-    -- The configuration version that a held row was held under.
+    -- The configuration version that a held row was held under, or last queued again under.
     config_version bigint NOT NULL,
     -- How often this attempt was queued again.
     generation integer NOT NULL,
     -- While a held row is being queued again: until when nobody else does it.
     leased_until bigint NOT NULL,
+    -- Until when a row that was queued again and is held again must rest, if whoever held it knew less than was known here.
+    not_before bigint NOT NULL,
     -- When it was matched, or its last attempt ended.
     since bigint NOT NULL
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);

@@ -34,6 +34,7 @@ CREATE TABLE pending (
     config_version INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     leased_until INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pending_by_webhook ON pending (instance, webhook_id, since, delivery_id);

@@ -84,6 +84,13 @@ fn cancel(at: i64) -> What {
     What::Cancel { at, error_class: "cancelled".into(), error: "webhook deleted".into() }
 }
 
+/// What a store does to a row that is queued again under version 6, up to when it has been.
+fn released(rows: &mut Rows, settled: bool) {
+    let wait = rows.waits.get_mut(&delivery(1).id).unwrap();
+    (wait.config_version, wait.generation, wait.not_before) = (6, wait.generation + 1, 300);
+    (wait.state, wait.leased_until) = if settled { (WaitState::Message.code(), 0) } else { (wait.state, 300) };
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     // Times are distinct enough that no two accounts of an attempt are equals; of equals the first stands.
     let what = prop_oneof![
@@ -161,4 +168,35 @@ fn a_hold_keeps_the_generation_and_calls_off_a_release() {
     rows.record(&[record(1, 1, attempt(5, false, 5000))]);
     let wait = rows.waits[&delivery(1).id];
     assert_eq!((wait.number, wait.generation, wait.state), (2, 0, WaitState::Message.code()));
+}
+
+#[test]
+fn what_is_held_again_under_an_older_configuration_waits_for_a_while_and_under_a_newer_one_does_not() {
+    for settled in [false, true] {
+        for (version, not_before) in [(5, 300), (6, 0), (7, 0)] {
+            let mut rows = after(&[record(1, 1, hold(3))]);
+            released(&mut rows, settled);
+            // A message that comes twice is held twice.
+            for _ in 0..2 {
+                rows.record(&[record(1, 1, hold(version))]);
+            }
+            let wait = rows.waits[&delivery(1).id];
+            assert_eq!((wait.state, wait.generation, wait.leased_until), (WaitState::Held.code(), 1, 0));
+            assert_eq!((wait.not_before, wait.config_version), (not_before, version.max(6)), "{version} {settled}");
+        }
+    }
+}
+
+#[test]
+fn holds_under_several_configurations_commute_after_a_release() {
+    for settled in [false, true] {
+        let outcomes = [[5, 7], [7, 5]].map(|versions| {
+            let mut rows = after(&[record(1, 1, hold(3))]);
+            released(&mut rows, settled);
+            versions.iter().for_each(|version| rows.record(&[record(1, 1, hold(*version))]));
+            rows
+        });
+        assert_eq!(outcomes[0], outcomes[1]);
+        assert_eq!(outcomes[0].waits[&delivery(1).id].not_before, 0);
+    }
 }

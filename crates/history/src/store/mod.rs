@@ -1,9 +1,9 @@
 //! Where history is kept: the [`Store`] port and its adapters for PostgreSQL and SQLite.
 //!
-//! Both hold the same tables and run the same rules ([`crate::merge`], [`crate::opening`]); they differ in how they keep
+//! Both hold the same tables and run the same rules (`merge.rs`, `opening.rs`); they differ in how they keep
 //! two writers apart. `tests/contract.rs` holds both to one list of tests.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,6 +54,12 @@ pub enum StoreError {
         /// The setting that names the database.
         setting: &'static str,
     },
+    /// It did not answer in time; whether it has done what it was asked to is not known.
+    #[error("history database does not answer within {seconds} s; check its host and the network")]
+    Silent {
+        /// How long was waited.
+        seconds: u64,
+    },
     /// It will never take this.
     #[error("history database {address} refuses a record: {reason}")]
     Refused {
@@ -92,6 +98,12 @@ impl Address {
         } else {
             StoreError::Failed { address, reason, setting: self.setting }
         }
+    }
+
+    /// It did not answer in time.
+    pub(crate) fn silent(&self, waited: Duration) -> StoreError {
+        let reason = format!("no answer within {} s", waited.as_secs());
+        StoreError::Failed { address: self.shown.to_string(), reason, setting: self.setting }
     }
 
     /// The task that owns the database has gone.
@@ -213,7 +225,8 @@ pub trait Store: Send + Sync + 'static {
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError>;
 
     /// Takes held deliveries in order to queue them again: their generation grows, and until `leased_until` nobody else
-    /// takes them. They stay held until [`Store::released`].
+    /// takes them. They stay held until [`Store::released`]. Held again under a configuration older than
+    /// `config_version`, they are not taken before `leased_until` either.
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError>;
 
     /// Their messages are durable: they wait no longer here, unless something came in between.

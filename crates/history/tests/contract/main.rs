@@ -60,6 +60,8 @@ contract! {
     release::a_lease_that_was_not_settled_runs_out,
     release::a_hold_during_a_release_is_not_lost,
     release::what_was_not_published_is_taken_again_with_a_new_generation,
+    release::a_hold_under_an_older_configuration_than_its_release_rests_until_the_lease_is_over,
+    release::each_delivery_is_taken_with_its_own_body,
     release::waits_of_webhooks_and_long_waits_are_found,
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
@@ -77,6 +79,42 @@ async fn a_schema_that_is_not_up_to_date_is_refused() {
         tokio::join!(history::store::open_postgres(&url, true), history::store::open_postgres(&url, true));
     assert!(one.is_ok() && other.is_ok(), "{:?} {:?}", one.err(), other.err());
     assert!(history::store::open_postgres(&url, false).await.is_ok());
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn sessions_have_limits_so_that_nobody_waits_for_somebody_who_is_silent() {
+    let database = postgres::Database::create().await;
+    let store = history::store::open_postgres(&database.url(), true).await.unwrap();
+    let mut connection = database.connect().await;
+    // A session's settings are shown to itself alone, so it is made to write them down.
+    sqlx::raw_sql(
+        "CREATE TABLE history.seen (name text, setting text);
+         CREATE FUNCTION history.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO history.seen SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN
+             ('statement_timeout', 'idle_in_transaction_session_timeout', 'tcp_keepalives_idle',
+             'tcp_keepalives_interval', 'tcp_keepalives_count');
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER look AFTER INSERT ON history.attempts FOR EACH STATEMENT EXECUTE FUNCTION history.look()",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    store.record(vec![known::record(1, 1, known::delivered(10))].into()).await.unwrap();
+    let seen: Vec<(String, String)> = sqlx::query_as("SELECT name, setting FROM history.seen ORDER BY name")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let expected = [
+        ("idle_in_transaction_session_timeout", "30000ms"),
+        ("statement_timeout", "30000ms"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_keepalives_idle", "10s"),
+        ("tcp_keepalives_interval", "5s"),
+    ]
+    .map(|(name, setting)| (name.to_owned(), setting.to_owned()));
+    assert_eq!(seen, expected);
     database.remove().await;
 }
 

@@ -43,6 +43,11 @@ impl Database {
         format!("{base}/{}?{query}", self.name)
     }
 
+    pub(crate) async fn connect(&self) -> PgConnection {
+        let options = PgConnectOptions::from_str(&self.url()).unwrap();
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
     pub(crate) async fn remove(self) {
         execute(self.server, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use history::store::{Store, TakeHeld};
+use history::{
+    model::{OpenEvent, Record},
+    store::{Store, TakeHeld},
+};
+use uuid::Uuid;
 
 use crate::known::{cancelled, delivery, entries, event, failed, held, may_send, record, standing, stands};
 
@@ -72,6 +76,61 @@ pub(crate) async fn what_was_not_published_is_taken_again_with_a_new_generation(
     store.not_released(&taken).await.unwrap();
     assert!(!may_send(store.as_ref(), 1, 1, 1).await, "history has it");
     assert_eq!(store.take_held(TAKE).await.unwrap()[0].generation, 2);
+}
+
+pub(crate) async fn a_hold_under_an_older_configuration_than_its_release_rests_until_the_lease_is_over(store: Any) {
+    const RELEASE: TakeHeld = TakeHeld { config_version: 6, ..TAKE };
+    // Before the release is settled, and after.
+    for webhook_id in [1, 2] {
+        hold(&store, &[webhook_id]).await;
+        let release = TakeHeld { webhook_id, ..RELEASE };
+        let taken = store.take_held(release).await.unwrap();
+        if webhook_id == 2 {
+            store.released(&taken).await.unwrap();
+        }
+        store.record(vec![record(webhook_id, 1, held(5))].into()).await.unwrap();
+        if webhook_id == 1 {
+            store.released(&taken).await.unwrap();
+        }
+        assert!(store.held_webhooks().await.unwrap().contains(&webhook_id), "the hold is not lost");
+        assert!(!may_send(store.as_ref(), webhook_id, 1, 1).await, "history has it");
+        let early = TakeHeld { now: 199, ..release };
+        assert!(store.take_held(early).await.unwrap().is_empty(), "it would be held again at once");
+        let later = TakeHeld { now: 200, leased_until: 300, ..release };
+        let taken = store.take_held(later).await.unwrap();
+        assert_eq!(taken[0].generation, 2);
+        // A change since then, known to whoever holds it, ends the rest.
+        store.released(&taken).await.unwrap();
+        store.record(vec![record(webhook_id, 1, held(7))].into()).await.unwrap();
+        assert!(store.take_held(TakeHeld { now: 201, ..release }).await.unwrap().is_empty(), "it is of the future");
+        let newer = TakeHeld { config_version: 8, now: 201, leased_until: 301, ..release };
+        assert_eq!(store.take_held(newer).await.unwrap().len(), 1);
+    }
+}
+
+pub(crate) async fn each_delivery_is_taken_with_its_own_body(store: Any) {
+    let of = |number: u128, instance: &str| {
+        let mut event = event(number, &[1]);
+        event.key.event_id = Uuid::from_u128(number);
+        event.key.instance = instance.into();
+        event.bodies[0].1 = format!("{instance} {number}").into();
+        event
+    };
+    let mut events: Vec<OpenEvent> = (1..=130).map(|number| of(number, "default")).collect();
+    events.push(of(500, "acme"));
+    let record_of = |event: &OpenEvent| Record { delivery: event.delivery(1, "generic"), ..record(1, 1, held(3)) };
+    let mut records: Vec<Record> = events.iter().map(record_of).collect();
+    // One that has no body yet.
+    records.push(record_of(&of(900, "default")));
+    store.open(events, 5).await.unwrap();
+    store.record(records.into()).await.unwrap();
+    let taken = store.take_held(TakeHeld { limit: 1000, ..TAKE }).await.unwrap();
+    assert_eq!(taken.len(), 132);
+    for released in taken {
+        let number = released.delivery.event_id.as_u128();
+        let expected = (number != 900).then(|| format!("{} {number}", released.delivery.instance));
+        assert_eq!(released.body, expected.map(Into::into));
+    }
 }
 
 pub(crate) async fn waits_of_webhooks_and_long_waits_are_found(store: Any) {

@@ -104,17 +104,30 @@ impl Broker for Queue {
 
 /// A subscription service that knows what it is told.
 #[derive(Clone, Default)]
-pub(crate) struct Subscription(Arc<Mutex<Vec<WebhookConfig>>>);
+pub(crate) struct Subscription {
+    webhooks: Arc<Mutex<Vec<WebhookConfig>>>,
+    away: Arc<AtomicBool>,
+}
 
 impl Subscription {
+    /// Answers nothing any more.
+    pub(crate) fn go_away(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
     /// Saves a webhook under the next version.
     pub(crate) fn save(&self, webhook: WebhookConfig) -> i64 {
-        let mut webhooks = self.0.lock().unwrap();
+        let mut webhooks = self.webhooks.lock().unwrap();
         let version = 1 + webhooks.iter().map(|webhook| webhook.version).max().unwrap_or(0);
         webhooks.retain(|known| known.id != webhook.id);
         webhooks.push(WebhookConfig { version, ..webhook });
         version
     }
+}
+
+/// An active webhook of instance `acme` for these projects.
+pub(crate) fn webhook_for(id: i64, projects: &[i64]) -> WebhookConfig {
+    WebhookConfig { all_projects: false, projects: projects.to_vec(), ..webhook(id, true) }
 }
 
 /// A webhook of instance `acme` for all projects.
@@ -127,7 +140,10 @@ impl Configuration for Subscription {
     async fn changes(&self, request: Request<ChangesRequest>) -> Result<Response<ChangesResponse>, Status> {
         let request = request.into_inner();
         assert!(!request.with_secrets);
-        let known = self.0.lock().unwrap();
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("told to be away"));
+        }
+        let known = self.webhooks.lock().unwrap();
         let mut webhooks: Vec<_> = known.iter().filter(|webhook| webhook.version > request.since).cloned().collect();
         webhooks.sort_by_key(|webhook| webhook.version);
         let more = webhooks.len() > 2;

@@ -64,6 +64,22 @@ async fn what_the_store_refuses_is_parked_alone() {
 }
 
 #[tokio::test]
+async fn of_a_message_with_a_record_that_is_refused_the_others_are_stored() {
+    let history = Started::new().await;
+    let mixed =
+        RecordBatch { records: vec![record(1, 1, delivered()), record(2, 99, delivered()), record(3, 1, delivered())] };
+    given(&history, 1, mixed.encode_to_vec()).await;
+    eventually("it is settled", async || history.queue.settled().len() == 1).await;
+    let settled = history.queue.settled();
+    let named = format!("attempt 99 of delivery {}", delivery_id(2));
+    assert!(matches!(&settled[0].1, Settlement::Park(reason) if reason.contains(&named)), "{settled:?}");
+    for webhook in [1, 3] {
+        assert_eq!(history.get("system_admin@acme", delivery_id(webhook)).await.unwrap().entries.len(), 1);
+    }
+    assert!(history.get("system_admin@acme", delivery_id(2)).await.is_err());
+}
+
+#[tokio::test]
 async fn shutdown_gives_back_what_is_not_written() {
     let history = Started::new().await;
     history.store.fails.store(true, Ordering::SeqCst);

@@ -8,7 +8,7 @@ use proto::{
 use tonic::Status;
 
 use crate::{
-    doubles::webhook,
+    doubles::{webhook, webhook_for},
     started::{START, Started, cancel, delivered, delivery_id, failed, record},
 };
 
@@ -46,9 +46,10 @@ async fn a_delivery_is_shown_whole() {
 #[tokio::test]
 async fn roles_and_instances_see_what_is_theirs() {
     let history = Started::new().await;
-    history.subscription.save(webhook(1, true));
-    history.subscription.save(WebhookConfig { all_projects: false, projects: vec![1], ..webhook(2, true) });
+    history.subscription.save(webhook_for(1, &[1]));
+    history.subscription.save(webhook_for(2, &[1]));
     history.subscription.save(WebhookConfig { deleted: true, ..webhook(3, false) });
+    history.subscription.save(webhook_for(5, &[1]));
     let elsewhere = |mut record: AttemptRecord| {
         record.delivery.as_mut().unwrap().project_id = 2;
         record
@@ -65,7 +66,8 @@ async fn roles_and_instances_see_what_is_theirs() {
     assert_eq!(code(&history.list(mine, of(0)).await.unwrap_err()), ErrorCode::Forbidden);
     assert_eq!(history.list(mine, of(1)).await.unwrap().entries.len(), 1);
     assert!(history.list(mine, of(2)).await.unwrap().entries.is_empty(), "its webhook, without entries");
-    for hidden in [3, 5, 99] {
+    assert!(history.list(mine, of(5)).await.unwrap().entries.is_empty(), "its webhook, another project's entries");
+    for hidden in [3, 99] {
         assert_eq!(code(&history.list(mine, of(hidden)).await.unwrap_err()), ErrorCode::NotFound, "{hidden}");
     }
     assert!(history.get(mine, delivery_id(1)).await.is_ok());
@@ -86,6 +88,81 @@ async fn roles_and_instances_see_what_is_theirs() {
     // A webhook that was made a moment ago is known at once.
     history.subscription.save(webhook(42, true));
     assert!(history.list(ADMIN, of(42)).await.unwrap().entries.is_empty());
+}
+
+/// Each way to ask for the entries of a webhook.
+fn filters(webhook_id: i64, cursor: &str) -> [ListEntriesRequest; 6] {
+    use DeliveryStatus::{Delivered, Failed, Pending};
+    let with = |status: DeliveryStatus| ListEntriesRequest { status: status.into(), ..of(webhook_id) };
+    [
+        of(webhook_id),
+        with(Pending),
+        with(Delivered),
+        with(Failed),
+        ListEntriesRequest { cursor: cursor.to_owned(), ..of(webhook_id) },
+        ListEntriesRequest { cursor: cursor.to_owned(), ..with(Failed) },
+    ]
+}
+
+#[tokio::test]
+async fn a_webhook_is_there_or_not_whatever_the_filter() {
+    let history = Started::new().await;
+    history.subscription.save(webhook_for(1, &[1]));
+    history.subscription.save(webhook(2, true));
+    history.subscription.save(webhook_for(3, &[1, 2]));
+    history.subscription.save(webhook_for(4, &[2]));
+    history.subscription.save(WebhookConfig { deleted: true, all_projects: false, ..webhook(5, false) });
+    history.subscription.save(WebhookConfig { instance: "other".into(), ..webhook_for(6, &[1]) });
+    // All of `acme` and of project 1, even those of webhooks that are not for it (any more).
+    let ids = [1, 2, 3, 4, 5, 6];
+    history.record(ids.map(|id| record(id, 1, delivered())).to_vec()).await;
+    let cursor = {
+        let record = |id| record(id, 1, failed(0));
+        history.record((100..120).map(record).collect()).await;
+        let request = ListEntriesRequest { per_page: 15, ..of(0) };
+        history.list(ADMIN, request).await.unwrap().next_cursor
+    };
+
+    let mine = "project_admin@acme:1";
+    for (token, seen) in [(mine, [1].as_slice()), (ADMIN, &[1, 2, 3, 4, 5]), ("project_admin@acme:1,2", &[1, 3, 4])] {
+        for id in [1, 2, 3, 4, 5, 6, 99] {
+            for request in filters(id, &cursor) {
+                let found = history.list(token, request.clone()).await.map(drop).map_err(|status| code(&status));
+                let expected = if seen.contains(&id) { Ok(()) } else { Err(ErrorCode::NotFound) };
+                assert_eq!(found, expected, "{token}: {request:?}");
+            }
+        }
+    }
+    for id in ids {
+        let found = history.get(mine, delivery_id(id)).await.map(drop);
+        match id {
+            1 => assert!(found.is_ok()),
+            _ => assert_eq!(found.unwrap_err().message(), "there is no such delivery", "{id}"),
+        }
+        assert!(history.get(ADMIN, delivery_id(id)).await.is_ok(), "{id}");
+    }
+    // What is saved counts at once.
+    history.subscription.save(webhook_for(1, &[1, 2]));
+    assert_eq!(code(&history.list(mine, of(1)).await.unwrap_err()), ErrorCode::NotFound);
+    history.subscription.save(webhook_for(1, &[1]));
+    assert_eq!(history.list(mine, of(1)).await.unwrap().entries.len(), 1);
+    history.subscription.save(WebhookConfig { deleted: true, ..webhook_for(1, &[]) });
+    assert_eq!(code(&history.get(mine, delivery_id(1)).await.unwrap_err()), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_webhook_serves_while_nobody_can_be_asked() {
+    let history = Started::new().await;
+    history.subscription.save(webhook_for(1, &[1]));
+    history.subscription.save(webhook(2, true));
+    let mine = "project_admin@acme:1";
+    assert!(history.list(mine, of(1)).await.is_ok());
+    history.subscription.go_away();
+    assert!(history.list(mine, of(1)).await.is_ok() && history.list(ADMIN, of(2)).await.is_ok());
+    assert_eq!(code(&history.list(mine, of(2)).await.unwrap_err()), ErrorCode::NotFound);
+    for token in [mine, ADMIN] {
+        assert_eq!(code(&history.list(token, of(99)).await.unwrap_err()), ErrorCode::Unavailable, "{token}");
+    }
 }
 
 #[tokio::test]

@@ -96,6 +96,54 @@ async fn a_backlog_is_released_webhook_by_webhook_in_turn() {
 }
 
 #[tokio::test]
+async fn what_a_dispatcher_that_is_behind_holds_again_is_not_released_again_at_once() {
+    let history = Started::new().await;
+    let behind = history.subscription.save(webhook(1, false));
+    // Known here later than to whoever held it: a webhook that the dispatcher has not heard of.
+    history.record(vec![record(1, 1, hold(behind)), record(2, 1, hold(behind))]).await;
+    history.subscription.save(webhook(2, true));
+    history.subscription.save(webhook(1, true));
+    eventually("both are queued", async || history.queue.tasks().len() == 2).await;
+    for webhook_id in [1, 2] {
+        eventually("it is settled", async || last(&history, webhook_id).await.waits_for.is_empty()).await;
+    }
+    history.record(vec![record(1, 1, hold(behind)), record(2, 1, hold(behind))]).await;
+    // Rounds that find something else to do.
+    for webhook_id in [3, 4] {
+        let version = history.subscription.save(webhook(webhook_id, true));
+        history.record(vec![record(webhook_id, 1, hold(version))]).await;
+        eventually("a round is over", async || history.queue.tasks().len() == usize::try_from(webhook_id).unwrap())
+            .await;
+    }
+    for webhook_id in [1, 2] {
+        assert_eq!(last(&history, webhook_id).await.waits_for, "webhook inactive");
+    }
+    history.clock.advance(Duration::from_secs(30));
+    eventually("both are queued again", async || history.queue.tasks().len() == 6).await;
+    let tasks = history.queue.tasks();
+    assert!(tasks[4..].iter().all(|task| task.generation == 2 && task.delivery.as_ref().unwrap().webhook_id < 3));
+}
+
+#[tokio::test]
+async fn what_is_held_for_a_webhook_that_is_never_heard_of_expires_or_ends_with_it() {
+    let history = Started::new().await;
+    let version = history.subscription.save(webhook(3, true));
+    history.record(vec![record(1, 1, hold(version)), record(2, 1, hold(version))]).await;
+    history.record(vec![record(3, 1, hold(version))]).await;
+    eventually("a round is over", async || history.queue.tasks().len() == 1).await;
+    for webhook_id in [1, 2] {
+        assert_eq!(last(&history, webhook_id).await.status(), DeliveryStatus::Pending);
+    }
+    let deleted = WebhookConfig { id: 1, deleted: true, instance: "acme".into(), ..WebhookConfig::default() };
+    history.subscription.save(deleted);
+    eventually("it has ended", async || last(&history, 1).await.status() == DeliveryStatus::Failed).await;
+    assert_eq!(last(&history, 1).await.error, "webhook deleted");
+    history.clock.advance(7 * DAY + Duration::from_secs(1));
+    eventually("it has expired", async || last(&history, 2).await.status() == DeliveryStatus::Failed).await;
+    assert_eq!(last(&history, 2).await.error, "expired while inactive");
+}
+
+#[tokio::test]
 async fn everything_that_waits_for_a_deleted_webhook_ends_at_once() {
     let history = Started::new().await;
     let version = history.subscription.save(webhook(1, false));

@@ -71,11 +71,17 @@ impl fmt::Display for Network {
     }
 }
 
-/// A URL that may hold a password; shown without it.
+/// A URL that may hold a password, also in its query; shown without it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(String);
 
 impl SecretUrl {
+    /// Its scheme, such as `postgres`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.0.split_once(':').map_or("", |(scheme, _)| scheme)
+    }
+
     /// The whole URL, for connecting.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -85,13 +91,33 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(mut url) = Url::parse(&self.0) else { return formatter.write_str("…") };
+        let Ok(mut url) = parse(&self.0) else { return formatter.write_str(MASK) };
         if url.password().is_some() {
             // A URL that has a password can have another.
-            let _ = url.set_password(Some("…"));
+            let _ = url.set_password(Some(MASK));
         }
-        formatter.write_str(&url.as_str().replace("%E2%80%A6", "…"))
+        if let Some(query) = url.query() {
+            let masked: Vec<String> = query.split('&').map(mask_value).collect();
+            url.set_query(Some(&masked.join("&")));
+        }
+        url.set_fragment(None);
+        formatter.write_str(&url.as_str().replace("%E2%80%A6", MASK))
     }
+}
+
+/// What stands for what is not shown.
+const MASK: &str = "…";
+
+/// A part of a query without its value, which may be a password; without a name all of it may be.
+fn mask_value(part: &str) -> String {
+    part.split_once('=').map_or_else(|| MASK.to_owned(), |(name, _)| format!("{name}={MASK}"))
+}
+
+/// Reads a URL that names a host; `user:password@host` without `//` is none, although it can be read as one. The text
+/// itself may hold a password: errors do not repeat it.
+fn parse(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("must be a URL: {error}"))?;
+    if url.cannot_be_a_base() { Err("must be a URL with // before its host".to_owned()) } else { Ok(url) }
 }
 
 impl fmt::Debug for SecretUrl {
@@ -109,8 +135,7 @@ impl Serialize for SecretUrl {
 impl<'de> Deserialize<'de> for SecretUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // The text itself may hold a password: it is not repeated.
-        Url::parse(&text).map_err(|error| D::Error::custom(format!("is not a URL: {error}")))?;
+        parse(&text).map_err(D::Error::custom)?;
         Ok(Self(text))
     }
 }
@@ -166,5 +191,14 @@ mod tests {
     fn passwords_do_not_show() {
         let url = SecretUrl("amqp://user:hunter2@host:5672/vhost".into());
         assert_eq!(format!("{url} {url:?}"), "amqp://user:…@host:5672/vhost amqp://user:…@host:5672/vhost");
+        for (text, shown) in [
+            ("postgres://user@host/d?password=hunter2", "postgres://user@host/d?password=…"),
+            ("postgres://host/d?a=1&pass%77ord=hunter2&hunter2", "postgres://host/d?a=…&pass%77ord=…&…"),
+            ("postgres://host/d?password==hunter2#hunter2", "postgres://host/d?password=…"),
+            ("postgres:user:hunter2@host/d", "…"),
+            ("hunter2", "…"),
+        ] {
+            assert_eq!(SecretUrl(text.into()).to_string(), shown);
+        }
     }
 }

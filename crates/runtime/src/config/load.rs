@@ -1,10 +1,10 @@
 //! Reading the sources: defaults, then the file, then the environment. A key that nobody knows is an error.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
-use config::{Config as Layers, File, FileFormat, Map, Value, ValueKind};
+use config::{Config as Layers, ConfigError as LayerError, File, FileFormat, Map, Value, ValueKind};
 
-use super::Config;
+use super::{Config, check::check};
 
 /// Environment variables of this prefix are configuration: `TESTMO_WEBHOOKS__SECTION__KEY`.
 pub const ENV_PREFIX: &str = "TESTMO_WEBHOOKS__";
@@ -51,7 +51,7 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::from_sources(file, std::env::vars())
+        Self::from_sources(file, std::env::vars_os())
     }
 
     /// Reads `file`, if one is named, and these environment variables.
@@ -60,7 +60,7 @@ impl Config {
     /// What is wrong, and where.
     pub fn from_sources(
         file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let schema = Schema::new()?;
         let mut layers = Layers::builder();
@@ -68,14 +68,39 @@ impl Config {
             layers = layers.add_source(schema.read_file(path)?);
         }
         for (name, text) in environment {
-            let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
-            let key = rest.to_lowercase().replace("__", ".");
-            let value = schema.parse(&key, &name, &text)?;
-            layers = layers.set_override(key, value).map_err(|error| ConfigError::Value(error.to_string()))?;
+            // The variables of others are none of our business, whatever they hold.
+            if !name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes()) {
+                continue;
+            }
+            let name = name.to_string_lossy();
+            let key = name[ENV_PREFIX.len()..].to_lowercase().replace("__", ".");
+            let text = text.to_str().ok_or_else(|| ConfigError::Value(format!("{name} must be UTF-8")))?;
+            let value = schema.parse(&key, &name, text)?;
+            layers = layers.set_override(key, value).map_err(|error| wrong_value(&error))?;
         }
-        let merged = layers.build().map_err(|error| ConfigError::Value(error.to_string()))?;
-        merged.try_deserialize().map_err(|error| ConfigError::Value(error.to_string()))
+        let merged = layers.build().map_err(|error| wrong_value(&error))?;
+        let config = merged.try_deserialize().map_err(|error| wrong_value(&error))?;
+        check(&config)?;
+        Ok(config)
     }
+}
+
+/// With the key before what is wrong with its value.
+fn wrong_value(error: &LayerError) -> ConfigError {
+    let LayerError::At { error: reason, key: Some(key), .. } = error else {
+        return ConfigError::Value(error.to_string());
+    };
+    let reason = reason.to_string();
+    ConfigError::Value(if reason.starts_with("must ") { format!("{key} {reason}") } else { format!("{key}: {reason}") })
+}
+
+/// Where a file is no TOML, and why, without the lines that the library quotes: they may hold a password.
+fn unquoted(error: &LayerError) -> String {
+    let text = error.to_string();
+    let quotes =
+        |line: &str| line.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ' ').starts_with('|');
+    let told: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !quotes(line)).collect();
+    told.join(": ")
 }
 
 /// The known keys, each with its default value, whose type tells how text is read.
@@ -132,8 +157,8 @@ impl Schema {
         let wrong = |reason: String| ConfigError::File { path: shown.clone(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let source = File::from_str(&text, FileFormat::Toml);
-        let tree = Layers::builder().add_source(source.clone()).build().map_err(|error| wrong(error.to_string()))?;
-        let root: Map<String, Value> = tree.try_deserialize().map_err(|error| wrong(error.to_string()))?;
+        let tree = Layers::builder().add_source(source.clone()).build().map_err(|error| wrong(unquoted(&error)))?;
+        let root: Map<String, Value> = tree.try_deserialize().map_err(|error| wrong(unquoted(&error)))?;
         for (section, value) in root {
             let Ok(values) = value.into_table() else {
                 return self.default_of(&section, &shown).map(|_| source);
@@ -155,7 +180,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("webhooks.toml");
         std::fs::write(&path, file).unwrap();
-        let variables = environment.iter().map(|(name, text)| (format!("{ENV_PREFIX}{name}"), (*text).to_owned()));
+        let variables = environment.iter().map(|(name, text)| (format!("{ENV_PREFIX}{name}").into(), text.into()));
         Config::from_sources(Some(&path), variables).map_err(|error| error.to_string())
     }
 
@@ -196,11 +221,51 @@ mod tests {
             ("", &[("DELIVERY__ALLOW_NETWORKS", "[\"10.0.0.0/99\"]")], "is not a network"),
             ("[http]\nlisten = \"nowhere\"", &[], "http.listen"),
             ("[http", &[], "cannot read configuration file"),
+            ("", &[("LOG__FORMAT", "xml")], "log.format must be human or json, not `xml`"),
+            ("", &[("DELIVERY__TIMEOUT", "0s")], "delivery.timeout must be longer than 0s, such as 10s"),
+            ("[delivery]\nconnect_timeout = \"0ms\"", &[], "delivery.connect_timeout must be longer than 0s"),
+            ("", &[("DELIVERY__MAX_IN_FLIGHT", "0")], "delivery.max_in_flight must be at least 1, such as 512"),
+            ("", &[("DATABASE__URL", "mysql://h/d")], "database.url must look like postgres://"),
+            ("", &[("BROKER__URL", "http://h")], "broker.url must look like amqp://"),
+            ("", &[("BROKER__URL", "nothing")], "broker.url must be a URL"),
         ] {
             let error = load(file, environment).unwrap_err();
             assert!(error.contains(expected), "{file} {environment:?}: {error}");
         }
         let missing = Config::require("database.url", None::<&String>).unwrap_err().to_string();
         assert!(missing.contains("TESTMO_WEBHOOKS__DATABASE__URL"), "{missing}");
+    }
+
+    #[test]
+    fn passwords_are_not_repeated_in_errors() {
+        for (file, environment) in [
+            ("", &[("DATABASE__URL", "postgres://u:hunter2@h:port/d")][..]),
+            ("", &[("DATABASE__URL", "postgres:u:hunter2@h/d")]),
+            ("", &[("DATABASE__URL", "mysql://u:hunter2@h/d")]),
+            ("[database]\nurl = \"postgres://u:hunter2@h/d", &[]),
+            ("[database]\nurl = 'postgres://u:hunter2@h/d' x", &[]),
+            ("[database]\nurl = [\"postgres://u:hunter2@h/d\"]", &[]),
+            ("database = \"postgres://u:hunter2@h/d\"", &[]),
+        ] {
+            let error = load(file, environment).unwrap_err();
+            assert!(error.contains("database") || error.contains("line 2"), "{file}: {error}");
+            assert!(!error.contains("hunter2") && !error.contains('\n'), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_own_variables_must_be_text() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let load = |name: &[u8], text: &[u8]| {
+            let variable = (OsString::from_vec(name.to_vec()), OsString::from_vec(text.to_vec()));
+            Config::from_sources(None, [variable]).map_err(|error| error.to_string())
+        };
+        assert!(load(b"SOMEBODY_ELSES", b"\xff").is_ok());
+        assert!(load(b"SOMEBODY_ELSES\xff", b"").is_ok());
+        assert!(
+            load(b"TESTMO_WEBHOOKS__DATABASE__URL", b"\xff").unwrap_err().contains("__DATABASE__URL must be UTF-8")
+        );
+        assert!(load(b"TESTMO_WEBHOOKS__\xff", b"").unwrap_err().contains("unknown configuration key"));
     }
 }

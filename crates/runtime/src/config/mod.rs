@@ -1,7 +1,9 @@
 //! Configuration: one schema for all programs, from a TOML file and the environment, strictly.
 //!
-//! [`Config`] holds a struct per concern; `load.rs` reads and merges the sources; `kinds.rs` has the types of values.
+//! [`Config`] holds a struct per concern; `load.rs` reads and merges the sources; `kinds.rs` has the types of values;
+//! `check.rs` says which of them no program can work with.
 
+mod check;
 mod kinds;
 mod load;
 

@@ -1,12 +1,22 @@
 //! What is stored, as the schema shows it.
 
-use domain::{InstanceId, Role, Scope};
+use domain::{Identity, InstanceId, Role, Scope};
 use proto::{convert::timestamp, v1};
 
 use crate::store::{Token, Webhook};
 
 const INSECURE: &str = "insecure connections are permitted: http:// and certificates that cannot be verified expose \
                         deliveries to whoever is on the way; use it for receivers in your own network only";
+
+/// Who is calling.
+pub(super) fn caller(caller: Identity) -> v1::GetCallerResponse {
+    v1::GetCallerResponse {
+        role: caller.role.name().to_owned(),
+        instance: name(caller.instance.as_ref()),
+        projects: projects(caller.role),
+        name: caller.name,
+    }
+}
 
 /// A webhook, its secret masked.
 pub(super) fn webhook(webhook: Webhook) -> v1::Webhook {
@@ -37,11 +47,16 @@ pub(super) fn token(token: Token) -> v1::Token {
         name: token.name,
         role: token.role.name().to_owned(),
         projects: projects(token.role),
-        instance: token.instance.as_ref().map(InstanceId::as_str).unwrap_or_default().to_owned(),
+        instance: name(token.instance.as_ref()),
         prefix: token.prefix,
         created_at: Some(timestamp(token.created_at)),
         expires_at: token.expires_at.map(timestamp),
     }
+}
+
+/// Empty: all instances.
+fn name(instance: Option<&InstanceId>) -> String {
+    instance.map(InstanceId::as_str).unwrap_or_default().to_owned()
 }
 
 fn projects(role: Role) -> Vec<i64> {

@@ -11,8 +11,9 @@ use domain::{AddressPolicy, Clock, IdSource, Identity};
 use proto::v1::{
     ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
     CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
-    DeleteWebhookResponse, GetWebhookRequest, GetWebhookResponse, ListTokensRequest, ListTokensResponse,
-    ListWebhooksRequest, ListWebhooksResponse, RevokeTokenRequest, RevokeTokenResponse, webhooks_server::Webhooks,
+    DeleteWebhookResponse, GetCallerRequest, GetCallerResponse, GetWebhookRequest, GetWebhookResponse,
+    ListTokensRequest, ListTokensResponse, ListWebhooksRequest, ListWebhooksResponse, RevokeTokenRequest,
+    RevokeTokenResponse, webhooks_server::Webhooks,
 };
 use runtime::{Authenticator, Resolver};
 use tonic::{Request, Response, Status};
@@ -40,6 +41,11 @@ impl Service {
 
 #[tonic::async_trait]
 impl Webhooks for Service {
+    async fn get_caller(&self, request: Request<GetCallerRequest>) -> Result<Response<GetCallerResponse>, Status> {
+        let (caller, GetCallerRequest {}) = self.open(request).await?;
+        Ok(Response::new(answer::caller(caller)))
+    }
+
     async fn create_webhook(
         &self,
         request: Request<CreateWebhookRequest>,
@@ -102,14 +108,14 @@ impl Webhooks for Service {
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let instance = access::to_tokens(&caller)?;
+        let instance = access::to_new_token(&caller, request.all_instances)?;
         Ok(Response::new(self.make_token(instance, request).await?))
     }
 
     async fn list_tokens(&self, request: Request<ListTokensRequest>) -> Result<Response<ListTokensResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let instance = access::to_tokens(&caller)?;
-        Ok(Response::new(self.tokens(&instance, &request).await?))
+        let reach = access::to_tokens(&caller)?;
+        Ok(Response::new(self.tokens(&reach, &request).await?))
     }
 
     async fn revoke_token(
@@ -117,8 +123,8 @@ impl Webhooks for Service {
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let instance = access::to_tokens(&caller)?;
-        self.revoke(&instance, request.id).await?;
+        let reach = access::to_tokens(&caller)?;
+        self.revoke(&reach, request.id).await?;
         Ok(Response::new(RevokeTokenResponse {}))
     }
 }

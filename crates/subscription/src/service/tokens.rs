@@ -8,7 +8,11 @@ use proto::{
 };
 
 use super::{Service, answer, paging};
-use crate::{failure, store::NewToken, token};
+use crate::{
+    failure,
+    store::{NewToken, TokenReach},
+    token,
+};
 
 /// The last second that has a date with a year of four digits.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -16,14 +20,14 @@ const LAST_SECOND: i64 = 253_402_300_799;
 impl Service {
     pub(super) async fn make_token(
         &self,
-        instance: InstanceId,
+        instance: Option<InstanceId>,
         request: CreateTokenRequest,
     ) -> Result<CreateTokenResponse, ApiError> {
         let now = self.clock.now();
         let (name, role, expires_at) = check(request, now)?;
         let text = token::generate(&*self.ids);
         let new = NewToken {
-            instance: Some(instance),
+            instance,
             name,
             role,
             hash: token::hash(&text),
@@ -39,16 +43,16 @@ impl Service {
 
     pub(super) async fn tokens(
         &self,
-        instance: &InstanceId,
+        reach: &TokenReach,
         request: &ListTokensRequest,
     ) -> Result<ListTokensResponse, ApiError> {
         let page = paging::page(request.page, request.per_page)?;
-        let listed = self.store.tokens(instance, page).await.map_err(failure::of_store)?;
+        let listed = self.store.tokens(reach, page).await.map_err(failure::of_store)?;
         Ok(ListTokensResponse { tokens: listed.items.into_iter().map(answer::token).collect(), total: listed.total })
     }
 
-    pub(super) async fn revoke(&self, instance: &InstanceId, id: i64) -> Result<(), ApiError> {
-        let revoked = self.store.revoke_token(instance, id, self.clock.now()).await.map_err(failure::of_store)?;
+    pub(super) async fn revoke(&self, reach: &TokenReach, id: i64) -> Result<(), ApiError> {
+        let revoked = self.store.revoke_token(reach, id, self.clock.now()).await.map_err(failure::of_store)?;
         if revoked { Ok(()) } else { Err(ApiError::not_found("token", id)) }
     }
 }
@@ -77,6 +81,9 @@ fn check(request: CreateTokenRequest, now: Timestamp) -> Result<(String, Role, O
             fault("projects", "must be empty for roles other than project_admin".to_owned());
         }
         Some(_) => {}
+    }
+    if request.all_instances && role.as_ref().is_some_and(|role| *role != Role::Publisher) {
+        fault("all_instances", "must be false for roles other than publisher".to_owned());
     }
     let expires_at = request.expires_at.as_ref().map(from_timestamp);
     if expires_at.is_some_and(|end| end <= now) {

@@ -62,11 +62,11 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Adds a token; `None`: one with this text is there already, maybe revoked.
     async fn add_token(&self, new: &NewToken) -> Result<Option<Token>, StoreError>;
 
-    /// The tokens of an instance that are not revoked, oldest first.
-    async fn tokens(&self, instance: &InstanceId, page: Page) -> Result<Listed<Token>, StoreError>;
+    /// The tokens within reach that are not revoked, oldest first.
+    async fn tokens(&self, reach: &TokenReach, page: Page) -> Result<Listed<Token>, StoreError>;
 
-    /// Revokes a token; `false`: the instance has none with this id.
-    async fn revoke_token(&self, instance: &InstanceId, id: i64, at: Timestamp) -> Result<bool, StoreError>;
+    /// Revokes a token; `false`: there is none within reach.
+    async fn revoke_token(&self, reach: &TokenReach, id: i64, at: Timestamp) -> Result<bool, StoreError>;
 
     /// The token whose text has this hash, expired and revoked ones included.
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError>;
@@ -80,6 +80,15 @@ pub struct Reach {
     pub instance: InstanceId,
     /// Ascending; `None`: no limit.
     pub projects: Option<Vec<i64>>,
+}
+
+/// The tokens that a caller may know of: those of an instance, and maybe those for all instances.
+#[derive(Clone, Debug)]
+pub struct TokenReach {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Whether those for all instances are within reach as well.
+    pub for_all: bool,
 }
 
 /// Part of a list.

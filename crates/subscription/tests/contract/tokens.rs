@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use domain::Role;
-use subscription::store::{NewToken, Page};
+use domain::{InstanceId, Role};
+use subscription::store::{NewToken, Page, TokenReach};
 
 use crate::backend::{Backend, NOON};
 
 const ALL: Page = Page { offset: 0, limit: 100 };
+
+fn of(instance: &str) -> TokenReach {
+    TokenReach { instance: instance.parse().unwrap(), for_all: false }
+}
 
 fn token(instance: Option<&str>, role: Role, hash: u8) -> NewToken {
     NewToken {
@@ -23,7 +27,7 @@ fn token(instance: Option<&str>, role: Role, hash: u8) -> NewToken {
 
 pub(crate) async fn tokens_are_found_until_they_are_revoked(backend: &impl Backend) {
     let store = backend.store().await;
-    let acme = "acme".parse().unwrap();
+    let acme: InstanceId = "acme".parse().unwrap();
     let new = token(Some("acme"), Role::ProjectAdmin(vec![2, 5]), 1);
     let added = store.add_token(&new).await.unwrap().unwrap();
     assert_eq!((added.name.as_str(), added.prefix.as_str()), ("token 1", "tmwh_01234"));
@@ -33,16 +37,16 @@ pub(crate) async fn tokens_are_found_until_they_are_revoked(backend: &impl Backe
     assert_eq!(store.token_by_hash(&[1; 32]).await.unwrap().as_ref(), Some(&added));
     assert_eq!(store.token_by_hash(&[2; 32]).await.unwrap(), None);
 
-    assert!(store.revoke_token(&acme, added.id, NOON).await.unwrap());
-    assert!(!store.revoke_token(&acme, added.id, NOON).await.unwrap());
-    assert_eq!(store.tokens(&acme, ALL).await.unwrap().total, 0);
+    assert!(store.revoke_token(&of("acme"), added.id, NOON).await.unwrap());
+    assert!(!store.revoke_token(&of("acme"), added.id, NOON).await.unwrap());
+    assert_eq!(store.tokens(&of("acme"), ALL).await.unwrap().total, 0);
     let revoked = store.token_by_hash(&[1; 32]).await.unwrap().unwrap();
     assert!(revoked.revoked && !revoked.is_valid(NOON));
 }
 
 pub(crate) async fn tokens_are_of_their_instance(backend: &impl Backend) {
     let store = backend.store().await;
-    let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+    let (acme, other) = (of("acme"), of("other"));
     let mut ids = Vec::new();
     for hash in 1..=5 {
         ids.push(store.add_token(&token(Some("acme"), Role::Member, hash)).await.unwrap().unwrap().id);
@@ -57,11 +61,20 @@ pub(crate) async fn tokens_are_of_their_instance(backend: &impl Backend) {
     for id in [foreign.id, everywhere.id] {
         assert!(!store.revoke_token(&acme, id, NOON).await.unwrap());
     }
+
+    let with_all = TokenReach { for_all: true, ..other };
+    let listed = store.tokens(&with_all, ALL).await.unwrap();
+    assert_eq!((listed.items.as_slice(), listed.total), ([foreign, everywhere.clone()].as_slice(), 2));
+    let second = store.tokens(&with_all, Page { offset: 1, limit: 1 }).await.unwrap();
+    assert_eq!(second.items, std::slice::from_ref(&everywhere));
+    assert!(!store.revoke_token(&with_all, ids[0], NOON).await.unwrap());
+    assert!(store.revoke_token(&with_all, everywhere.id, NOON).await.unwrap());
+    assert_eq!(store.tokens(&with_all, ALL).await.unwrap().total, 1);
 }
 
 pub(crate) async fn a_text_is_one_token(backend: &impl Backend) {
     let store = backend.store().await;
-    let acme = "acme".parse().unwrap();
+    let acme = of("acme");
     let first = store.add_token(&token(Some("acme"), Role::SystemAdmin, 1)).await.unwrap().unwrap();
     assert_eq!(store.add_token(&token(Some("other"), Role::Member, 1)).await.unwrap(), None);
     assert_eq!(store.token_by_hash(&[1; 32]).await.unwrap().as_ref(), Some(&first));

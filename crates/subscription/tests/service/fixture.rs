@@ -22,12 +22,13 @@ use tonic::{Request, Response, Status};
 
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
-pub(crate) const ADMIN: &str = "admin-of-acme";
-pub(crate) const PROJECT_ADMIN: &str = "project-admin-of-1-and-2-in-acme";
-pub(crate) const MEMBER: &str = "member-of-acme";
-pub(crate) const PUBLISHER: &str = "publisher-of-acme";
-pub(crate) const EVERYWHERE: &str = "publisher-for-all";
-pub(crate) const STRANGER: &str = "admin-of-other";
+pub(crate) const ADMIN: &str = "admin-of-acme-0123456789abcdef0123456789";
+pub(crate) const PROJECT_ADMIN: &str = "project-admin-of-1-and-2-in-acme-0123456789";
+pub(crate) const MEMBER: &str = "member-of-acme-0123456789abcdef0123456789";
+pub(crate) const PUBLISHER: &str = "publisher-of-acme-0123456789abcdef0123456789";
+pub(crate) const EVERYWHERE: &str = "publisher-for-all-0123456789abcdef0123456789";
+pub(crate) const STRANGER: &str = "admin-of-other-0123456789abcdef0123456789";
+pub(crate) const OPERATOR: &str = "admin-of-default-0123456789abcdef0123456789";
 pub(crate) const NOBODY: &str = "not-a-token";
 
 /// Knows the hosts of `HOSTS` and no others.
@@ -76,6 +77,7 @@ impl Fixture {
             (PUBLISHER, Role::Publisher, Some(acme)),
             (EVERYWHERE, Role::Publisher, None),
             (STRANGER, Role::SystemAdmin, Some("other".parse().unwrap())),
+            (OPERATOR, Role::SystemAdmin, Some(InstanceId::default())),
         ] {
             subscription.ensure_token(text, text, role, instance).await.unwrap();
         }

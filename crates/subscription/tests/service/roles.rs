@@ -4,7 +4,8 @@ use proto::{
     error::ErrorCode::{self, Forbidden, NotFound, Unauthenticated},
     v1::{
         ActivateWebhookRequest, CreateTokenRequest, CreateWebhookRequest, DeactivateWebhookRequest,
-        DeleteWebhookRequest, GetWebhookRequest, ListTokensRequest, ListWebhooksRequest, RevokeTokenRequest,
+        DeleteWebhookRequest, GetCallerRequest, GetWebhookRequest, ListTokensRequest, ListWebhooksRequest,
+        RevokeTokenRequest,
     },
 };
 
@@ -54,6 +55,26 @@ async fn one_webhook_is_there_for_its_administrators_only() {
             assert_eq!(after, if expected.is_none() { Some(NotFound) } else { OK }, "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn everybody_learns_who_their_token_stands_for() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.webhooks();
+    for (token, role, instance, projects) in [
+        (ADMIN, "system_admin", "acme", [].as_slice()),
+        (PROJECT_ADMIN, "project_admin", "acme", &[1, 2]),
+        (MEMBER, "member", "acme", &[]),
+        (PUBLISHER, "publisher", "acme", &[]),
+        (EVERYWHERE, "publisher", "", &[]),
+        (STRANGER, "system_admin", "other", &[]),
+    ] {
+        let caller = client.get_caller(with(token, GetCallerRequest {})).await.unwrap().into_inner();
+        assert_eq!((caller.role.as_str(), caller.instance.as_str()), (role, instance));
+        assert_eq!((caller.projects.as_slice(), caller.name.as_str()), (projects, token));
+    }
+    assert_eq!(code(&client.get_caller(with(NOBODY, GetCallerRequest {})).await), Some(Unauthenticated));
+    assert_eq!(code(&client.get_caller(GetCallerRequest {}).await), Some(Unauthenticated));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use proto::{
 };
 use subscription::EnsuredToken;
 
-use crate::fixture::{ADMIN, EVERYWHERE, Fixture, MEMBER, NOBODY, NOON, STRANGER, code, error, with};
+use crate::fixture::{ADMIN, EVERYWHERE, Fixture, MEMBER, NOBODY, NOON, OPERATOR, STRANGER, code, error, with};
 
 #[tokio::test]
 async fn a_token_works_until_it_expires_or_is_revoked() {
@@ -23,6 +23,7 @@ async fn a_token_works_until_it_expires_or_is_revoked() {
         role: "project_admin".into(),
         projects: vec![5, 2, 5],
         expires_at: Some(timestamp(end)),
+        all_instances: false,
     };
     let mut made = Vec::new();
     for _ in 0..2 {
@@ -87,30 +88,76 @@ async fn administrators_see_and_revoke_only_their_instances() {
 }
 
 #[tokio::test]
+async fn tokens_for_all_instances_are_made_seen_and_revoked_by_the_operator() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.webhooks();
+    let request = |role: &str| CreateTokenRequest {
+        name: "core".into(),
+        role: role.into(),
+        all_instances: true,
+        ..CreateTokenRequest::default()
+    };
+    for role in ["system_admin", "project_admin", "member"] {
+        let projects = if role == "project_admin" { vec![1] } else { Vec::new() };
+        let wrong = CreateTokenRequest { projects, ..request(role) };
+        let found = error(client.create_token(with(OPERATOR, wrong)).await);
+        assert_eq!(found.code, ErrorCode::Validation, "{role}");
+        assert_eq!(found.fields[0], ("all_instances".into(), "must be false for roles other than publisher".into()));
+    }
+    let found = error(client.create_token(with(OPERATOR, request("king"))).await);
+    assert_eq!(found.fields.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["role"]);
+    for token in [ADMIN, STRANGER, EVERYWHERE] {
+        let found = client.create_token(with(token, request("publisher"))).await;
+        assert_eq!(code(&found), Some(ErrorCode::Forbidden), "{token}");
+    }
+
+    let made = client.create_token(with(OPERATOR, request("publisher"))).await.unwrap().into_inner();
+    let token = made.token.unwrap();
+    assert_eq!((token.role.as_str(), token.instance.as_str()), ("publisher", ""));
+    let identity = fixture.subscription.authenticator.authenticate(&made.text).await.unwrap();
+    assert_eq!((identity.role, identity.instance), (Role::Publisher, None));
+    let seen = client.list_tokens(with(OPERATOR, ListTokensRequest::default())).await.unwrap().into_inner();
+    let names: Vec<_> = seen.tokens.iter().map(|token| token.name.as_str()).collect();
+    assert_eq!((names, seen.total), (vec![EVERYWHERE, OPERATOR, "core"], 3));
+    for stranger in [ADMIN, STRANGER] {
+        let seen = client.list_tokens(with(stranger, ListTokensRequest::default())).await.unwrap().into_inner();
+        assert!(seen.tokens.iter().all(|seen| seen.id != token.id));
+        let answer = client.revoke_token(with(stranger, RevokeTokenRequest { id: token.id })).await;
+        assert_eq!(code(&answer), Some(ErrorCode::NotFound));
+    }
+    client.revoke_token(with(OPERATOR, RevokeTokenRequest { id: token.id })).await.unwrap();
+    assert!(fixture.subscription.authenticator.authenticate(&made.text).await.is_err());
+}
+
+#[tokio::test]
 async fn ensured_tokens_are_made_once() {
+    const FIRST: &str = "first-0123456789abcdef0123456789";
+    const THIRD: &str = "third-0123456789abcdef0123456789";
     let fixture = Fixture::start().await;
     let service = &fixture.subscription;
     let acme = || Some("acme".parse().unwrap());
     let ensure = |text: &'static str, role, instance| service.ensure_token(text, "bootstrap", role, instance);
-    assert_eq!(ensure("first", Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Made);
-    assert_eq!(ensure("first", Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Present);
+    assert_eq!(ensure(FIRST, Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Made);
+    assert_eq!(ensure(FIRST, Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Present);
     // Neither role nor instance of a text change.
-    assert_eq!(ensure("first", Role::Publisher, None).await.unwrap(), EnsuredToken::Present);
-    assert_eq!(service.authenticator.authenticate("first").await.unwrap().role, Role::SystemAdmin);
+    assert_eq!(ensure(FIRST, Role::Publisher, None).await.unwrap(), EnsuredToken::Present);
+    assert_eq!(service.authenticator.authenticate(FIRST).await.unwrap().role, Role::SystemAdmin);
 
     let mut client = fixture.webhooks();
-    let tokens = client.list_tokens(with("first", ListTokensRequest::default())).await.unwrap().into_inner().tokens;
+    let tokens = client.list_tokens(with(FIRST, ListTokensRequest::default())).await.unwrap().into_inner().tokens;
     let own = tokens.iter().find(|token| token.name == "bootstrap").unwrap();
-    assert_eq!(own.prefix, "f");
-    client.revoke_token(with("first", RevokeTokenRequest { id: own.id })).await.unwrap();
-    assert_eq!(ensure("first", Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Ended);
-    assert!(service.authenticator.authenticate("first").await.is_err());
+    assert_eq!(own.prefix, "first-01");
+    client.revoke_token(with(FIRST, RevokeTokenRequest { id: own.id })).await.unwrap();
+    assert_eq!(ensure(FIRST, Role::SystemAdmin, acme()).await.unwrap(), EnsuredToken::Ended);
+    assert!(service.authenticator.authenticate(FIRST).await.is_err());
 
-    for (text, role, instance) in
-        [("", Role::SystemAdmin, acme()), ("two words", Role::SystemAdmin, acme()), ("third", Role::SystemAdmin, None)]
-    {
-        assert!(ensure(text, role, instance).await.is_err(), "{text}");
+    let rule = "the text of token `bootstrap` must be one word of at least 32 printable ASCII characters";
+    let broken =
+        ["", "x", &THIRD[1..], "two words, together of well over 32 characters", "umläut-0123456789abcdef0123456789"];
+    for text in broken {
+        assert_eq!(ensure(text, Role::SystemAdmin, acme()).await.unwrap_err().to_string(), rule, "{text}");
     }
+    assert!(ensure(THIRD, Role::SystemAdmin, None).await.is_err());
 }
 
 #[tokio::test]

@@ -34,6 +34,19 @@ const PLANS: (&str, &str) = ("plan_cache_mode", "force_custom_plan");
 /// Every statement here has its index, but until a new table is analysed for the first time PostgreSQL takes a delivery
 /// to have thousands of attempts, and would rather read them all.
 const INDEXES: (&str, &str) = ("enable_seqscan", "off");
+/// How long the server works for nobody: a statement may not hang on somebody's locks, and the locks of a program whose
+/// host has gone silent are freed. Not for migrations, which may take their time.
+const LIMITS: [(&str, &str); 5] = [
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
+/// How long a call may take when it is the server's host that has gone silent: longer than the server's own limits.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a connection that comes back from a call may take to show that it is of use.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// Opens history in the PostgreSQL database at `url`, in the schema `history`. With `migrate` the schema is made or
 /// brought up to date; without it, one that is not up to date is refused.
@@ -57,11 +70,22 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     }
     drop(connection.close().await);
 
-    let pool = PgPoolOptions::new()
+    Ok(Arc::new(Postgres { pool: pool(options), address }))
+}
+
+fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options);
-    Ok(Arc::new(Postgres { pool, address }))
+        // The pool has a probe of its own, without a limit: a call that was given up would keep its place for as long as
+        // TCP tries on.
+        .after_release(|connection, _| {
+            Box::pin(async {
+                let silent = |_| sqlx::Error::Protocol("database did not answer in time".into());
+                tokio::time::timeout(PROBE, connection.ping()).await.map_err(silent)?.map(|()| true)
+            })
+        })
+        .connect_lazy_with(options.options(LIMITS))
 }
 
 async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -103,8 +127,11 @@ struct Postgres {
 }
 
 impl Postgres {
-    fn failed(&self, error: sqlx::Error) -> StoreError {
-        self.address.failed(&error)
+    async fn run<T>(&self, call: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, StoreError> {
+        match tokio::time::timeout(PATIENCE, call).await {
+            Ok(done) => done.map_err(|error| self.address.failed(&error)),
+            Err(_) => Err(self.address.silent(PATIENCE)),
+        }
     }
 
     async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
@@ -171,54 +198,54 @@ impl Postgres {
 #[async_trait]
 impl Store for Postgres {
     async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
-        open::open(&self.pool, &events, now).await.map_err(|error| self.failed(error))
+        self.run(open::open(&self.pool, &events, now)).await
     }
 
     async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
-        record::record(&self.pool, &records).await.map_err(|error| self.failed(error))
+        self.run(record::record(&self.pool, &records)).await
     }
 
     async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
-        self.look_up(items).await.map_err(|error| self.failed(error))
+        self.run(self.look_up(items)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
-        self.read_page(query).await.map_err(|error| self.failed(error))
+        self.run(self.read_page(query)).await
     }
 
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
-        self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
+        self.run(self.read_delivery(instance, id)).await
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        release::held_webhooks(&self.pool).await.map_err(|error| self.failed(error))
+        self.run(release::held_webhooks(&self.pool)).await
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
-        release::take_held(&self.pool, take).await.map_err(|error| self.failed(error))
+        self.run(release::take_held(&self.pool, take)).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {
-        release::settle(&self.pool, released, true).await.map_err(|error| self.failed(error))
+        self.run(release::settle(&self.pool, released, true)).await
     }
 
     async fn not_released(&self, released: &[Released]) -> Result<(), StoreError> {
-        release::settle(&self.pool, released, false).await.map_err(|error| self.failed(error))
+        self.run(release::settle(&self.pool, released, false)).await
     }
 
     async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError> {
-        release::waiting_for(&self.pool, webhooks, limit).await.map_err(|error| self.failed(error))
+        self.run(release::waiting_for(&self.pool, webhooks, limit)).await
     }
 
     async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError> {
-        release::held_since(&self.pool, before, limit).await.map_err(|error| self.failed(error))
+        self.run(release::held_since(&self.pool, before, limit)).await
     }
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
-        release::forget_claims(&self.pool, before, limit).await.map_err(|error| self.failed(error))
+        self.run(release::forget_claims(&self.pool, before, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(|error| self.failed(error))
+        self.run(sqlx::query("SELECT 1").execute(&self.pool)).await.map(drop)
     }
 }

@@ -40,9 +40,10 @@ struct BodyRow {
 
 pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
     let taken: Vec<Taken> = sqlx::query_as(concat!(
-        "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
+        "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $3 \
+         WHERE delivery_id = ANY(ARRAY(\
          SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = $2 AND config_version <= $3 \
-         AND leased_until <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
+         AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
         ", number, generation"
     ))
@@ -85,7 +86,7 @@ pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Relea
     Ok(released.collect())
 }
 
-/// Ends the lease of what was taken and is as it was then: as queued again, or as held.
+/// Ends the lease of what was taken and is as it was then: as queued again, or as held and free to be taken.
 pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -> Result<(), sqlx::Error> {
     if released.is_empty() {
         return Ok(());
@@ -100,7 +101,7 @@ pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -
         .execute(&mut *transaction)
         .await?;
     sqlx::query(
-        "UPDATE pending p SET state = $5, leased_until = 0 \
+        "UPDATE pending p SET state = $5, leased_until = 0, not_before = CASE WHEN $6 THEN p.not_before ELSE 0 END \
          FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::bigint[]) AS r (id, number, generation, leased_until) \
          WHERE p.delivery_id = r.id AND p.number = r.number AND p.generation = r.generation \
          AND p.leased_until = r.leased_until AND p.state = 2",
@@ -110,6 +111,7 @@ pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -
     .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
     .bind(if queued { WaitState::Message.code() } else { WaitState::Held.code() })
+    .bind(queued)
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await

@@ -1,9 +1,12 @@
 //! What is held, and what is to end: found, taken and let go.
 
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::rows::write;
+use super::rows::{read, write};
 use crate::{
     model::{Delivery, WaitState},
     store::{Released, TakeHeld, Waiting, list::delivery_columns},
@@ -30,9 +33,10 @@ struct Taken {
 
 pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
     let taken: Vec<Taken> = sqlx::query_as(concat!(
-        "UPDATE pending SET generation = generation + 1, leased_until = ? WHERE delivery_id IN (\
-         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = ? AND config_version <= ? \
-         AND leased_until <= ? ORDER BY since LIMIT ?) RETURNING ",
+        "UPDATE pending SET generation = generation + 1, leased_until = ?1, not_before = ?1, config_version = ?3 \
+         WHERE delivery_id IN (\
+         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = ?2 AND config_version <= ?3 \
+         AND leased_until <= ?4 AND not_before <= ?4 ORDER BY since LIMIT ?5) RETURNING ",
         delivery_columns!(),
         ", number, generation"
     ))
@@ -43,24 +47,35 @@ pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld)
     .bind(take.limit)
     .fetch_all(&mut *connection)
     .await?;
-    let mut released = Vec::with_capacity(taken.len());
-    for row in taken {
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
-                .bind(&row.delivery.instance)
-                .bind(row.delivery.event_id)
-                .bind(&row.delivery.format)
-                .fetch_optional(&mut *connection)
-                .await?;
-        released.push(Released {
-            delivery: row.delivery,
-            number: row.number,
-            generation: row.generation,
-            leased_until: take.leased_until,
-            body: body.map(Into::into),
-        });
-    }
-    Ok(released)
+    let bodies = bodies(connection, &taken).await?;
+    let released = taken.into_iter().map(|row| Released {
+        body: bodies.get(&key(&row.delivery)).cloned(),
+        delivery: row.delivery,
+        number: row.number,
+        generation: row.generation,
+        leased_until: take.leased_until,
+    });
+    Ok(released.collect())
+}
+
+type BodyKey = (String, Uuid, String);
+
+fn key(delivery: &Delivery) -> BodyKey {
+    (delivery.instance.clone(), delivery.event_id, delivery.format.clone())
+}
+
+/// The stored bodies of deliveries, each read once.
+async fn bodies(connection: &mut SqliteConnection, taken: &[Taken]) -> Result<HashMap<BodyKey, Bytes>, sqlx::Error> {
+    let wanted: BTreeSet<BodyKey> = taken.iter().map(|row| key(&row.delivery)).collect();
+    let wanted: Vec<BodyKey> = wanted.into_iter().collect();
+    let before = "SELECT b.instance, b.event_id, b.format, b.content FROM (";
+    let after = ") AS u CROSS JOIN bodies AS b ON b.instance = u.column1 AND b.event_id = u.column2 \
+         AND b.format = u.column3";
+    let rows: Vec<(String, Uuid, String, Vec<u8>)> = read(connection, (before, after), &wanted, |row, key| {
+        row.push_bind(key.0.clone()).push_bind(key.1).push_bind(key.2.clone());
+    })
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.0, row.1, row.2), row.3.into())).collect())
 }
 
 /// What [`settle`] needs of a [`Released`].
@@ -82,15 +97,16 @@ pub(super) fn leases(released: &[Released]) -> Vec<Lease> {
     released.iter().map(lease).collect()
 }
 
-/// Ends the lease of what was taken and is as it was then: as queued again, or as held.
+/// Ends the lease of what was taken and is as it was then: as queued again, or as held and free to be taken.
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
     leases: &[Lease],
     queued: bool,
 ) -> Result<(), sqlx::Error> {
-    let state = if queued { WaitState::Message } else { WaitState::Held };
+    let (state, not_before) = if queued { (WaitState::Message, "not_before") } else { (WaitState::Held, "0") };
     let before = format!(
-        "UPDATE pending SET state = {}, leased_until = 0 WHERE delivery_id IN (SELECT p.delivery_id FROM (",
+        "UPDATE pending SET state = {}, leased_until = 0, not_before = {not_before} WHERE delivery_id IN (\
+         SELECT p.delivery_id FROM (",
         state.code()
     );
     let after = ") AS u CROSS JOIN pending AS p ON p.delivery_id = u.column1 AND p.number = u.column2 \

@@ -38,6 +38,28 @@ where
     Ok(())
 }
 
+/// Reads all rows of `before VALUES (…), (…) after`; see [`write`] for conditions on several columns.
+pub(super) async fn read<T, R>(
+    connection: &mut SqliteConnection,
+    (before, after): (&str, &str),
+    rows: &[T],
+    mut push: impl FnMut(&mut Separated<'_, Sqlite, &'static str>, &T) + Send,
+) -> Result<Vec<R>, sqlx::Error>
+where
+    T: Sync,
+    R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let mut found = Vec::new();
+    for group in groups(rows) {
+        let mut query = QueryBuilder::<Sqlite>::new(before);
+        query.push(" ");
+        query.push_values(group, |mut row, value| push(&mut row, value));
+        query.push(" ").push(after);
+        found.extend(query.build_query_as().fetch_all(&mut *connection).await?);
+    }
+    Ok(found)
+}
+
 /// Reads all rows of `select (…)` with these ids in the parentheses.
 pub(super) async fn by_ids<T>(
     connection: &mut SqliteConnection,

@@ -5,13 +5,20 @@ use domain::{InstanceId, Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
-    super::{Listed, NewToken, Page, StoreError, Token, TokenStore, schema},
+    super::{Listed, NewToken, Page, StoreError, Token, TokenReach, TokenStore, schema},
     Sqlite, json, list,
 };
 
 macro_rules! token_columns {
     () => {
         "id, instance, name, role, projects, prefix, created_at, expires_at, revoked_at"
+    };
+}
+
+/// What is within reach, of parameter 1 (instance) and 2 (whether those for all instances are).
+macro_rules! within_reach {
+    () => {
+        "(instance = ?1 OR ?2 AND instance IS NULL) AND revoked_at IS NULL"
     };
 }
 
@@ -38,17 +45,21 @@ impl TokenStore for Sqlite {
         row.as_ref().map(token).transpose()
     }
 
-    async fn tokens(&self, instance: &InstanceId, page: Page) -> Result<Listed<Token>, StoreError> {
-        let total = sqlx::query_scalar("SELECT count(*) FROM tokens WHERE instance = ?1 AND revoked_at IS NULL")
-            .bind(instance.as_str())
+    async fn tokens(&self, reach: &TokenReach, page: Page) -> Result<Listed<Token>, StoreError> {
+        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM tokens WHERE ", within_reach!()))
+            .bind(reach.instance.as_str())
+            .bind(reach.for_all)
             .fetch_one(&self.readers)
             .await?;
         let rows = sqlx::query(concat!(
             "SELECT ",
             token_columns!(),
-            " FROM tokens WHERE instance = ?1 AND revoked_at IS NULL ORDER BY id LIMIT ?3 OFFSET ?2"
+            " FROM tokens WHERE ",
+            within_reach!(),
+            " ORDER BY id LIMIT ?4 OFFSET ?3"
         ))
-        .bind(instance.as_str())
+        .bind(reach.instance.as_str())
+        .bind(reach.for_all)
         .bind(page.offset)
         .bind(page.limit)
         .fetch_all(&self.readers)
@@ -56,14 +67,14 @@ impl TokenStore for Sqlite {
         Ok(Listed { items: rows.iter().map(token).collect::<Result<_, _>>()?, total })
     }
 
-    async fn revoke_token(&self, instance: &InstanceId, id: i64, at: Timestamp) -> Result<bool, StoreError> {
-        let revoked =
-            sqlx::query("UPDATE tokens SET revoked_at = ?3 WHERE id = ?2 AND instance = ?1 AND revoked_at IS NULL")
-                .bind(instance.as_str())
-                .bind(id)
-                .bind(at.as_micros())
-                .execute(&self.writer)
-                .await?;
+    async fn revoke_token(&self, reach: &TokenReach, id: i64, at: Timestamp) -> Result<bool, StoreError> {
+        let revoked = sqlx::query(concat!("UPDATE tokens SET revoked_at = ?4 WHERE id = ?3 AND ", within_reach!()))
+            .bind(reach.instance.as_str())
+            .bind(reach.for_all)
+            .bind(id)
+            .bind(at.as_micros())
+            .execute(&self.writer)
+            .await?;
         Ok(revoked.rows_affected() > 0)
     }
 

@@ -1,0 +1,87 @@
+//! A store that says nothing.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    model::{CheckItem, OpenEvent, Opened},
+    store::{Entry, ListQuery, Released, TakeHeld, Waiting, WholeDelivery},
+};
+
+const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
+
+/// Never answers its first write.
+#[derive(Default)]
+struct Silent {
+    tried: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for Silent {
+    async fn open(&self, _: Vec<OpenEvent>, _: i64) -> Result<Vec<Opened>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn record(&self, _: Arc<[Record]>) -> Result<(), StoreError> {
+        if self.tried.fetch_add(1, Ordering::SeqCst) == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, _: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn list(&self, _: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn delivery(&self, _: &str, _: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn take_held(&self, _: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn released(&self, _: &[Released]) -> Result<(), StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn not_released(&self, _: &[Released]) -> Result<(), StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn waiting_for(&self, _: &[(String, i64)], _: i64) -> Result<Vec<Waiting>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn held_since(&self, _: i64, _: i64) -> Result<Vec<Waiting>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn forget_claims(&self, _: i64, _: i64) -> Result<u64, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Err(NOTHING)
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_never_answered_is_tried_again() {
+    let store = Silent::default();
+    let writer = Writer { store: &store, patience: Duration::from_millis(50) };
+    let written = tokio::time::timeout(Duration::from_secs(20), writer.persist(Vec::new().into())).await;
+    assert!(matches!(written, Ok(Ok(()))), "{written:?}");
+    assert_eq!(store.tried.load(Ordering::SeqCst), 2);
+}

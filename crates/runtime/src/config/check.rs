@@ -1,0 +1,31 @@
+//! Values that have the right form and that no program could work with.
+
+use super::{Config, ConfigError, SecretUrl};
+
+/// Refuses what would fail later, and less clearly.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let delivery = &config.delivery;
+    for (key, period, example) in
+        [("delivery.timeout", delivery.timeout, "10s"), ("delivery.connect_timeout", delivery.connect_timeout, "5s")]
+    {
+        if period.0.is_zero() {
+            return Err(must(key, &format!("be longer than {period}, such as {example}")));
+        }
+    }
+    if delivery.max_in_flight == 0 {
+        return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
+    }
+    let form = "look like postgres://user:password@host:5432/database";
+    scheme("database.url", config.database.url.as_ref(), &["postgres", "postgresql"], form)?;
+    let form = "look like amqp://user:password@host:5672/vhost";
+    scheme("broker.url", config.broker.url.as_ref(), &["amqp", "amqps"], form)
+}
+
+fn scheme(key: &str, url: Option<&SecretUrl>, known: &[&str], form: &str) -> Result<(), ConfigError> {
+    let fits = |url: &SecretUrl| known.iter().any(|scheme| url.scheme().eq_ignore_ascii_case(scheme));
+    if url.is_none_or(fits) { Ok(()) } else { Err(must(key, form)) }
+}
+
+fn must(key: &str, rule: &str) -> ConfigError {
+    ConfigError::Value(format!("{key} must {rule}"))
+}
