@@ -293,3 +293,44 @@ fn publish_ends_quietly_when_nobody_reads() {
         assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
     });
 }
+
+#[test]
+fn tokens_are_made_used_and_revoked() {
+    run_test(async {
+        let folder = run::folder("tokens");
+        let (process, [http, grpc, _]) = start(&folder, "tokens").await;
+        let command = |arguments: &[&str]| {
+            let mut command = program(&folder);
+            command.args(arguments);
+            command
+        };
+        let create =
+            ["token", "create", "--server", &http, "--name", "everywhere", "--role", "publisher", "--all-instances"];
+        let (status, token, err) = told(command(&create)).await;
+        assert!(status == Some(0) && token.starts_with("tmwh_"), "{token}{err}");
+        fs::write(folder.join("everywhere.token"), &token).expect("a file");
+        let event = r#"{"event":"run.created","project":{"id":1},"data":{"run":{"id":7,"name":"Smoke"}}}"#;
+        fs::write(folder.join("events"), event).expect("a file");
+        let publish = ["publish", "-f", "events", "--server", &grpc, "--token-file", "everywhere.token"];
+        let (status, _, err) = told(command(&publish)).await;
+        assert!(status == Some(1) && err.contains("instance"), "for all instances, each must name one: {err}");
+        fs::write(folder.join("events"), event.replacen('{', r#"{"instance":"acme","#, 1)).expect("a file");
+        let (status, out, err) = told(command(&publish)).await;
+        assert!(status == Some(0) && out.trim().len() == 36, "{out}{err}");
+
+        let (_, list, _) = told(command(&["token", "list", "--server", &http])).await;
+        let line = list.lines().find(|line| line.contains("everywhere")).expect("the token is listed");
+        let id = line.split_whitespace().next().expect("an id");
+        let (status, _, err) = told(command(&["token", "revoke", id, "--server", &http])).await;
+        assert_eq!((status, err.as_str()), (Some(0), ""));
+        eventually(LONG, "the revoked token opens nothing", async || {
+            let (status, _, err) = told(command(&publish)).await;
+            (status == Some(1) && err.contains("token")).then_some(())
+        })
+        .await;
+        let member = ["token", "create", "--server", &http, "--name", "x", "--role", "member", "--all-instances"];
+        let (status, _, err) = told(command(&member)).await;
+        assert!(status == Some(1) && err.contains("all_instances"), "{err}");
+        servers::blocking(move || drop(process)).await;
+    });
+}

@@ -34,6 +34,9 @@ pub(crate) enum Token {
         /// A project that a project administrator administers; may be repeated.
         #[arg(long = "project", value_name = "ID")]
         projects: Vec<i64>,
+        /// For all instances (role `publisher` only; made by an administrator of the instance `default`).
+        #[arg(long)]
+        all_instances: bool,
         /// When it stops working, in RFC 3339.
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
@@ -64,10 +67,13 @@ impl Server {
 impl Token {
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Create { name, role, projects, expires_at, server } => {
+            Self::Create { name, role, projects, all_instances, expires_at, server } => {
                 let mut body = json!({"name": name, "role": role});
                 if !projects.is_empty() {
                     body["projects"] = json!(projects);
+                }
+                if all_instances {
+                    body["all_instances"] = json!(true);
                 }
                 if let Some(time) = expires_at {
                     body["expires_at"] = json!(time);
