@@ -8,9 +8,10 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use blackbox::wait::eventually;
 use broker::{Lane, PublishError};
 use restarts::*;
-use support::{Fixture, LONG, SHORT, SOON, delayed, eventually, message, next, nothing, publish, text};
+use support::{Fixture, LONG, SHORT, SOON, delayed, message, next, nothing, publish, text};
 use tokio::time::{Instant, timeout};
 
 const QUIET: Duration = Duration::from_millis(300);
@@ -284,7 +285,7 @@ async fn a_full_queue_refuses_and_recovers(fixture: Fixture) {
     const LIMIT: usize = 64 << 10;
     let broker = fixture.open_with(LIMIT as u64).await;
     let body = "x".repeat(16 << 10);
-    let full = eventually("the queue is full", SOON, async || {
+    let full = eventually(SOON, "the queue is full", async || {
         publish(&*broker, message(Lane::Events, body.clone())).await.err()
     })
     .await;
@@ -309,7 +310,7 @@ async fn a_full_queue_refuses_and_recovers(fixture: Fixture) {
         }
     }
     let mut consumer = broker.consume(Lane::Events, 1).await.expect("consuming");
-    let taken = eventually("there is room again", SOON, async || {
+    let taken = eventually(SOON, "there is room again", async || {
         if let Ok(Some(incoming)) = timeout(Duration::from_millis(100), consumer.recv()).await {
             incoming.ack();
         }
@@ -344,7 +345,7 @@ async fn depth_counts_what_waits(fixture: Fixture) {
     // RabbitMQ counts a moment after it confirms.
     let depth = |expected| {
         let broker = &broker;
-        eventually("the depth is right", SOON, async move || {
+        eventually(SOON, "the depth is right", async move || {
             (broker.depth(Lane::DeliverFast).await == Ok(expected)).then_some(())
         })
     };

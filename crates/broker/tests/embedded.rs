@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "shared with the contract's tests, which use all of it")]
 mod support;
 
 use std::{

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "shared with the contract's tests, which use all of it")]
 mod support;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use blackbox::{servers, wait::eventually};
 use broker::{
     Broker, Consumer, Incoming, Lane, PublishError,
     rabbitmq::{RabbitMq, RabbitMqConfig},
@@ -21,7 +23,7 @@ use lapin::{
     Connection, ConnectionProperties,
     options::{BasicGetOptions, QueueDeleteOptions},
 };
-use support::{SHORT, SOON, delayed, eventually, message, next, publish, server, server::Server, text};
+use support::{SHORT, SOON, delayed, message, next, publish, text};
 use tokio::time::Instant;
 
 fn config(url: &str, prefix: &str) -> RabbitMqConfig {
@@ -61,24 +63,25 @@ async fn consume_all(consumer: &mut Consumer, consumed: &Mutex<BTreeSet<u64>>) {
 }
 
 /// Publishes and consumes while `trouble` goes on, and until a good deal more has come through after it.
-async fn nothing_is_lost_during(broker: &RabbitMq, trouble: impl AsyncFnOnce()) {
+async fn nothing_is_lost_during<T>(broker: &RabbitMq, trouble: impl AsyncFnOnce() -> T) -> T {
     let mut consumer = broker.consume(Lane::Events, 100).await.expect("consuming");
     let (stop, confirmed, consumed) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
     let count = |set: &Mutex<BTreeSet<u64>>| set.lock().expect("not poisoned").len();
     let story = async {
-        eventually("messages flow", SOON, async || (count(&consumed) > 500).then_some(())).await;
-        trouble().await;
+        eventually(SOON, "messages flow", async || (count(&consumed) > 500).then_some(())).await;
+        let outcome = trouble().await;
         let (sent, got) = (count(&confirmed), count(&consumed));
-        eventually("messages flow again", SOON, async || {
+        eventually(SOON, "messages flow again", async || {
             (count(&confirmed) > sent + 500 && count(&consumed) > got + 500).then_some(())
         })
         .await;
         stop.store(true, Ordering::Relaxed);
+        outcome
     };
-    tokio::join!(story, publish_until(broker, &stop, &confirmed), async {
+    let (outcome, (), ()) = tokio::join!(story, publish_until(broker, &stop, &confirmed), async {
         tokio::select! {
             () = consume_all(&mut consumer, &consumed) => panic!("the consumer ended"),
-            () = eventually("all that was confirmed has been consumed", SOON * 3, async || {
+            () = eventually(SOON * 3, "all that was confirmed has been consumed", async || {
                 let all = stop.load(Ordering::Relaxed)
                     && confirmed.lock().expect("not poisoned").is_subset(&consumed.lock().expect("not poisoned"));
                 all.then_some(())
@@ -86,38 +89,44 @@ async fn nothing_is_lost_during(broker: &RabbitMq, trouble: impl AsyncFnOnce()) 
         }
     });
     broker.check().await.expect("well again");
+    outcome
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_confirmed_is_lost_when_the_broker_is_killed() {
-    let mut server = Server::start().await;
-    let broker = connect(&server.url(), "wh").await;
-    nothing_is_lost_during(&broker, async || {
+    let mut server = servers::own_rabbit().await;
+    let broker = connect(server.url(), "wh").await;
+    let server = nothing_is_lost_during(&broker, async || {
         server.kill();
-        eventually("the outage is seen", SOON, async || broker.check().await.err()).await;
+        eventually(SOON, "the outage is seen", async || broker.check().await.err()).await;
         let start = Instant::now();
         let result = publish(&*broker, message(Lane::History, "during the outage")).await;
         assert!(matches!(result, Err(PublishError::Unavailable { .. })), "{result:?}");
         assert!(start.elapsed() < Duration::from_secs(5), "told after {:?}", start.elapsed());
-        server.restart().await;
+        servers::blocking(move || {
+            server.resume();
+            server
+        })
+        .await
     })
     .await;
     broker.close().await;
+    drop(server);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_connections_are_closed_or_queues_deleted() {
-    let server = Server::start().await;
-    let broker = connect(&server.url(), "wh").await;
+    let server = servers::own_rabbit().await;
+    let broker = connect(server.url(), "wh").await;
     for _ in 0..2 {
-        nothing_is_lost_during(&broker, async || server.ctl(&["close_all_connections", "test"])).await;
+        nothing_is_lost_during(&broker, async || server.control(&["close_all_connections", "test"], "")).await;
     }
     // Deleting a queue loses what is in it, so nothing is; both sides have to find out and declare it again.
     let mut consumer = broker.consume(Lane::DeliverSlow, 10).await.expect("consuming");
-    server.ctl(&["delete_queue", "wh.deliver.slow"]);
-    server.ctl(&["delete_queue", "wh.delay.500ms"]);
+    server.control(&["delete_queue", "wh.deliver.slow"], "");
+    server.control(&["delete_queue", "wh.delay.500ms"], "");
     for delay in [Duration::ZERO, SHORT] {
-        eventually("it is taken again", SOON, async || {
+        eventually(SOON, "it is taken again", async || {
             publish(&*broker, delayed(Lane::DeliverSlow, delay, "again")).await.ok()
         })
         .await;
@@ -128,14 +137,14 @@ async fn nothing_is_lost_when_connections_are_closed_or_queues_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_connection_is_named_and_does_not_hold_up_consuming() {
-    let server = Server::start().await;
-    let mut config = config(&server.url(), "wh");
+    let server = servers::own_rabbit().await;
+    let mut config = config(server.url(), "wh");
     config.confirm_timeout = Duration::from_secs(2);
     let broker = RabbitMq::connect(config).await.expect("connected");
     let messages = (0..100).map(|number| message(Lane::Events, number.to_string())).collect();
     assert!(broker.publish(messages).await.into_iter().all(|result| result.is_ok()));
-    server.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
-    eventually("publishing is blocked", SOON, async || {
+    server.control(&["set_vm_memory_high_watermark", "0.0000001"], "");
+    eventually(SOON, "publishing is blocked", async || {
         let result = publish(&*broker, message(Lane::History, "blocked")).await;
         matches!(result, Err(PublishError::Unavailable { reason }) if reason.contains("takes no messages"))
             .then_some(())
@@ -146,8 +155,8 @@ async fn a_blocked_connection_is_named_and_does_not_hold_up_consuming() {
     for _ in 0..100 {
         next(&mut consumer).await.ack();
     }
-    server.ctl(&["set_vm_memory_high_watermark", "0.4"]);
-    eventually("publishing goes on", SOON, async || publish(&*broker, message(Lane::Events, "free")).await.ok()).await;
+    server.control(&["set_vm_memory_high_watermark", "0.4"], "");
+    eventually(SOON, "publishing goes on", async || publish(&*broker, message(Lane::Events, "free")).await.ok()).await;
     assert_eq!(text(&next(&mut consumer).await), "free");
     broker.close().await;
 }
@@ -165,29 +174,29 @@ async fn an_unreachable_broker_is_named_without_its_password() {
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_not_shown() {
-    let url = server::shared_url().await.replacen(":guest@", ":hunter2@", 1);
+    let url = servers::rabbit_url().await.replacen(":guest@", ":hunter2@", 1);
     let error = RabbitMq::connect(config(&url, "wrong")).await.expect_err("refused").to_string();
     assert!(error.contains("ACCESS_REFUSED") && !error.contains("hunter2"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_with_other_arguments_is_named() {
-    let url = server::shared_url().await;
-    connect(&url, "conflict").await.close().await;
-    let mut other = config(&url, "conflict");
+    let url = servers::rabbit_url().await;
+    connect(url, "conflict").await.close().await;
+    let mut other = config(url, "conflict");
     other.max_queue_bytes = 12345;
     let error = RabbitMq::connect(other).await.expect_err("clash").to_string();
     assert!(error.contains("conflict.parked") && error.contains("rabbitmqctl delete_queue"), "{error}");
     // Other delays are other queues.
-    let mut other = config(&url, "conflict");
+    let mut other = config(url, "conflict");
     other.delays = vec![SHORT, Duration::from_secs(600)];
     RabbitMq::connect(other).await.expect("no clash").close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_processes_may_declare_at_once() {
-    let url = server::shared_url().await;
-    let brokers = futures::future::join_all((0..4).map(|_| connect(&url, "crowd"))).await;
+    let url = servers::rabbit_url().await;
+    let brokers = futures::future::join_all((0..4).map(|_| connect(url, "crowd"))).await;
     for broker in &brokers {
         publish(&**broker, message(Lane::Events, "x")).await.expect("taken");
     }
@@ -198,8 +207,8 @@ async fn several_processes_may_declare_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_message_tells_why() {
-    let url = server::shared_url().await;
-    let broker = connect(&url, "parking").await;
+    let url = servers::rabbit_url().await;
+    let broker = connect(url, "parking").await;
     publish(&*broker, message(Lane::History, "broken")).await.expect("taken");
     let mut consumer = broker.consume(Lane::History, 10).await.expect("consuming");
     next(&mut consumer).await.park("cannot be decoded");
@@ -210,12 +219,12 @@ async fn a_parked_message_tells_why() {
             Incoming::requeue(incoming);
         }
     };
-    let (_connection, channel) = raw(&url).await;
+    let (_connection, channel) = raw(url).await;
     let get = async || {
         let options = BasicGetOptions { no_ack: true };
         channel.basic_get("parking.parked".into(), options).await.expect("a queue").map(|got| got.delivery)
     };
-    let parked = eventually("the message is parked", SOON, &get).await;
+    let parked = eventually(SOON, "the message is parked", &get).await;
     let headers = parked.properties.headers().clone().expect("headers");
     let header = |name| headers.inner().get(name).and_then(|value| value.as_long_string()).map(ToString::to_string);
     assert_eq!(parked.data, b"broken");
@@ -224,7 +233,7 @@ async fn a_parked_message_tells_why() {
     // What was given back too often goes there by the broker's own dead-lettering.
     let poison = tokio::select! {
         () = requeue_all => panic!("the consumer ended"),
-        delivery = eventually("the poison is parked", SOON, &get) => delivery,
+        delivery = eventually(SOON, "the poison is parked", &get) => delivery,
     };
     assert_eq!((poison.data.as_slice(), poison.routing_key.as_str()), (b"poison".as_slice(), "events"));
     channel.queue_delete("parking.parked".into(), QueueDeleteOptions::default()).await.expect("deleted");

@@ -1,7 +1,7 @@
 //! PostgreSQL and RabbitMQ, from the installed programs or from `DATABASE_URL` and `AMQP_URL`.
 //!
-//! One of each serves all tests of a run, with a database and a virtual host for each product under test. A test that
-//! kills a server starts one of its own.
+//! One of each serves all tests of a run, that is of one test program, with a database and a virtual host for each
+//! product under test. A test that kills a server starts one of its own.
 
 mod postgres;
 mod rabbitmq;
@@ -23,8 +23,18 @@ pub async fn database() -> Database {
 
 /// A new, empty virtual host on the run's RabbitMQ.
 pub async fn virtual_host() -> VirtualHost {
+    blocking(|| shared_rabbit().take_virtual_host()).await
+}
+
+/// The address of the run's RabbitMQ, for tests that keep apart by the names of their queues: it takes no
+/// `rabbitmqctl`.
+pub async fn rabbit_url() -> &'static str {
+    blocking(|| shared_rabbit().url()).await
+}
+
+fn shared_rabbit() -> &'static Rabbit {
     static SHARED: OnceLock<Rabbit> = OnceLock::new();
-    blocking(|| SHARED.get_or_init(Rabbit::for_run).take_virtual_host()).await
+    SHARED.get_or_init(Rabbit::for_run)
 }
 
 /// A RabbitMQ for one test alone, which may kill it.

@@ -11,7 +11,7 @@ use std::{
 
 use url::Url;
 
-use super::{complete, installed, on_path};
+use super::{blocking, complete, installed, on_path};
 use crate::{ports, process::Process, random, run, wait::blocking_eventually};
 
 const READY: Duration = Duration::from_secs(60);
@@ -36,6 +36,9 @@ struct Own {
 pub struct Database {
     /// Its address, with user and database.
     pub url: String,
+    name: String,
+    server: Url,
+    psql: PathBuf,
 }
 
 impl Database {
@@ -45,6 +48,11 @@ impl Database {
         let program = installed(&on_path("pg_dump"), "postgresql-client");
         let mut command = Command::new(program);
         complete(command.arg("--dbname").arg(&self.url).current_dir("/").stdin(Stdio::null())).stdout
+    }
+
+    /// Removes it, whoever is still connected. Otherwise it stays for as long as its server, to be looked at.
+    pub async fn remove(self) {
+        blocking(move || execute(&self.psql, &self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name))).await;
     }
 }
 
@@ -80,17 +88,11 @@ impl Postgres {
         let name = format!("testmo_{}_{number}", &random::hex40()[..8]);
         let mut candidates = self.own.iter().map(|own| own.programs.join("psql")).collect::<Vec<_>>();
         candidates.extend(on_path("psql"));
-        complete(
-            Command::new(installed(&candidates, "postgresql-client"))
-                .args(["--no-psqlrc", "--quiet", "--dbname"])
-                .arg(self.url.as_str())
-                .args(["--command", &format!("CREATE DATABASE {name}")])
-                .current_dir("/")
-                .stdin(Stdio::null()),
-        );
+        let psql = installed(&candidates, "postgresql-client");
+        execute(&psql, &self.url, &format!("CREATE DATABASE {name}"));
         let mut url = self.url.clone();
         url.set_path(&name);
-        Database { url: url.into() }
+        Database { url: url.into(), name, server: self.url.clone(), psql }
     }
 
     /// `kill -9` for all of its processes.
@@ -170,6 +172,13 @@ impl Own {
             .status();
         status.expect("pg_isready, which comes with PostgreSQL").success()
     }
+}
+
+/// Runs a statement with the server's own client.
+fn execute(psql: &Path, server: &Url, statement: &str) {
+    let mut command = Command::new(psql);
+    command.args(["--no-psqlrc", "--quiet", "--dbname"]).arg(server.as_str()).args(["--command", statement]);
+    complete(command.current_dir("/").stdin(Stdio::null()));
 }
 
 /// The folder of the newest installed version's programs; Debian puts them beside `PATH`.

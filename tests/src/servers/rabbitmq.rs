@@ -66,11 +66,17 @@ impl Rabbit {
     #[must_use]
     pub fn start() -> Self {
         let own = Own::create();
-        let url = format!("amqp://guest:guest@127.0.0.1:{}", own.port);
+        let url = format!("amqp://guest:guest@127.0.0.1:{}/%2f", own.port);
         let url = Url::parse(&url).expect("an address made of a port");
         let mut server = Self { url, own: Some(own), spare: Mutex::default() };
         server.resume();
         server
+    }
+
+    /// Its address, with user, password and the virtual host that it has from the start.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
     }
 
     /// An empty virtual host in which the user may do everything.
@@ -136,7 +142,7 @@ impl Rabbit {
     }
 
     /// Runs `rabbitmqctl` with `input` on its standard input.
-    fn control(&self, arguments: &[&str], input: &str) {
+    pub fn control(&self, arguments: &[&str], input: &str) {
         let folder = run::folder("rabbitmqctl");
         let file = folder.join("input");
         fs::write(&file, input).expect("a file in a new folder");

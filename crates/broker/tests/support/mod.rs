@@ -1,7 +1,4 @@
-//! What the tests of this crate share: waiting, messages, and one fixture for each adapter.
-#![expect(dead_code, reason = "each test file uses a part of it")]
-
-pub(crate) mod server;
+//! What the tests of this crate share: messages, and one fixture for each adapter.
 
 use std::{
     sync::{
@@ -13,7 +10,7 @@ use std::{
 
 use broker::{Broker, Consumer, Incoming, Lane, Outgoing, PublishError};
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// The delays that fixtures have.
@@ -22,18 +19,6 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Longest wait for something that is to come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
-
-/// Tries until `attempt` answers `Some`; fails after `within`.
-pub(crate) async fn eventually<T>(what: &str, within: Duration, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + within;
-    loop {
-        if let Some(value) = attempt().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
 
 /// Unix microseconds.
 #[expect(clippy::disallowed_methods, reason = "the clock that the tests hand to the adapter")]
@@ -98,7 +83,7 @@ impl Fixture {
     #[cfg(feature = "rabbitmq")]
     pub(crate) async fn rabbitmq() -> Self {
         let prefix = format!("t{}x{}", std::process::id(), serial());
-        Self::RabbitMq { url: server::shared_url().await, prefix }
+        Self::RabbitMq { url: blackbox::servers::rabbit_url().await.to_owned(), prefix }
     }
 
     pub(crate) async fn open(&self) -> Arc<dyn Broker> {
@@ -113,7 +98,7 @@ impl Fixture {
                 let path = folder.path().join("queue.db");
                 let mut options = broker::embedded::EmbeddedOptions::new(vec![SHORT, LONG], Arc::new(now));
                 options.max_queue_bytes = max_queue_bytes;
-                eventually("the queue file can be opened", SOON, async || {
+                blackbox::wait::eventually(SOON, "the queue file can be opened", async || {
                     broker::embedded::Embedded::open(&path, options.clone()).await.ok()
                 })
                 .await

@@ -1,9 +1,10 @@
 //! What every store must do, held by one list of tests that runs against PostgreSQL and SQLite.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use sqlx::Connection as _;
 
 mod known;
 mod open;
-mod postgres;
 mod read;
 mod record;
 mod release;
@@ -15,8 +16,8 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let database = crate::postgres::Database::create().await;
-                    let store = history::store::open_postgres(&database.url(), true).await.unwrap();
+                    let database = blackbox::servers::database().await;
+                    let store = history::store::open_postgres(&database.url, true).await.unwrap();
                     crate::$module::$test(store).await;
                     database.remove().await;
                 }
@@ -70,11 +71,11 @@ contract! {
 
 #[tokio::test]
 async fn a_schema_that_is_not_up_to_date_is_refused() {
-    let database = postgres::Database::create().await;
-    let refused = history::store::open_postgres(&database.url(), false).await.err().unwrap().to_string();
+    let database = blackbox::servers::database().await;
+    let refused = history::store::open_postgres(&database.url, false).await.err().unwrap().to_string();
     assert!(refused.contains("not up to date") && refused.contains("--no-migrate"), "{refused}");
     // Two programs that start at once.
-    let url = database.url();
+    let url = database.url.clone();
     let (one, other) =
         tokio::join!(history::store::open_postgres(&url, true), history::store::open_postgres(&url, true));
     assert!(one.is_ok() && other.is_ok(), "{:?} {:?}", one.err(), other.err());
@@ -84,9 +85,9 @@ async fn a_schema_that_is_not_up_to_date_is_refused() {
 
 #[tokio::test]
 async fn sessions_have_limits_so_that_nobody_waits_for_somebody_who_is_silent() {
-    let database = postgres::Database::create().await;
-    let store = history::store::open_postgres(&database.url(), true).await.unwrap();
-    let mut connection = database.connect().await;
+    let database = blackbox::servers::database().await;
+    let store = history::store::open_postgres(&database.url, true).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
     // A session's settings are shown to itself alone, so it is made to write them down.
     sqlx::raw_sql(
         "CREATE TABLE history.seen (name text, setting text);

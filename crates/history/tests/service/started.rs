@@ -91,11 +91,7 @@ fn with_token<T>(token: &str, message: T) -> Request<T> {
 
 /// Waits until something is so.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    blackbox::wait::eventually(Duration::from_secs(20), what, async || is_so().await.then_some(())).await;
 }
 
 pub(crate) const EVENT: Uuid = Uuid::from_u128(0xe);

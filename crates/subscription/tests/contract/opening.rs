@@ -1,10 +1,12 @@
 //! Opening a store: its schema is brought up to date, or it is refused with the fix.
 
+use blackbox::servers;
 use subscription::store::open_postgres;
+use url::Url;
 
 use crate::{
     backend::{Backend, create, reach},
-    postgres::Database,
+    postgres::run,
 };
 
 pub(crate) async fn what_was_written_is_there_after_opening_again(backend: &impl Backend) {
@@ -38,7 +40,7 @@ pub(crate) async fn a_newer_schema_is_refused(backend: &impl Backend) {
 /// Services of several machines start at once; a file has one process.
 #[tokio::test]
 async fn several_that_open_at_once_all_succeed() {
-    let database = Database::create().await;
+    let database = servers::database().await;
     let (first, second, third) = tokio::join!(database.open(true), database.open(true), database.open(true));
     let webhook = create(&*first.unwrap(), "acme", None).await;
     for other in [second.unwrap(), third.unwrap()] {
@@ -49,23 +51,24 @@ async fn several_that_open_at_once_all_succeed() {
 
 #[tokio::test]
 async fn an_empty_database_is_refused_without_migration() {
-    let database = Database::create().await;
+    let database = servers::database().await;
     assert!(refusal(database.open(false).await).contains("start once without --no-migrate"));
     database.remove().await;
 }
 
 #[tokio::test]
 async fn the_role_needs_no_more_than_its_schema() {
-    let database = Database::create().await;
+    let database = servers::database().await;
     let role = format!("limited_{}", std::process::id());
-    database.admin(format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA subscription AUTHORIZATION {role}")).await;
-    let mut url = database.url().clone();
+    run(&database, format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA subscription AUTHORIZATION {role}")).await;
+    let mut url: Url = database.url.parse().unwrap();
     url.set_username(&role).unwrap();
     let store = open_postgres(url.as_str(), true).await.unwrap();
     create(&*store, "acme", None).await;
     drop(store);
+    // A role belongs to the server and would outlive the database.
+    run(&database, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     database.remove().await;
-    Database::drop_role(&role).await;
 }
 
 #[tokio::test]
