@@ -80,8 +80,8 @@ pub(super) struct Topology {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeclareError {
     #[error(
-        "queue {queue} exists with other arguments ({detail}); set broker.max_queue_bytes back, or empty the queue and \
-         remove it with `rabbitmqctl delete_queue {queue}`"
+        "queue {queue} exists with other arguments ({detail}): another version declared it; let that version work it off, \
+         then remove it with `rabbitmqctl delete_queue {queue}`"
     )]
     Conflict { queue: String, detail: String },
     #[error("cannot declare {name}: {source}")]
