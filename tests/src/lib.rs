@@ -13,13 +13,16 @@
 //! | [`servers`] | PostgreSQL and RabbitMQ |
 //! | [`receiver`] | the endpoint that webhooks post to |
 //! | [`product`] | the programs under test, in embedded or distributed mode |
-//! | [`rest`], [`publisher`] | clients |
+//! | [`rest`], [`grpc`], [`publisher`] | clients |
+//! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`] | events to publish |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
 pub mod events;
+pub mod grpc;
 pub mod history;
+pub mod jwt;
 pub mod ports;
 pub mod process;
 pub mod product;

@@ -21,6 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Rest {
     address: SocketAddr,
     token: Option<String>,
+    headers: Vec<(&'static str, String)>,
 }
 
 /// An answer.
@@ -77,13 +78,20 @@ impl Rest {
     /// A client of the server at `address`.
     #[must_use]
     pub fn new(address: SocketAddr, token: Option<&str>) -> Self {
-        Self { address, token: token.map(str::to_owned) }
+        Self { address, token: token.map(str::to_owned), headers: Vec::new() }
     }
 
     /// The same server with another token, or none.
     #[must_use]
     pub fn with_token(&self, token: Option<&str>) -> Self {
         Self::new(self.address, token)
+    }
+
+    /// The same client, which sends this header with each request.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
     }
 
     /// Where the server is.
@@ -112,6 +120,11 @@ impl Rest {
         self.send(Method::POST, path, Some((content_type, body.into()))).await
     }
 
+    /// `PATCH` with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(("application/json", body.to_string().into()))).await
+    }
+
     /// `DELETE`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
@@ -132,6 +145,9 @@ impl Rest {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.address.to_string());
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         if let Some((content_type, _)) = body {
             request = request.header(header::CONTENT_TYPE, content_type);

@@ -10,7 +10,7 @@ mod standalone;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use commands::{health, publish, serve, token};
+use commands::{apply, health, publish, secrets, serve, token};
 use out::OutputClosed;
 use runtime::config::Config;
 
@@ -36,6 +36,11 @@ enum Command {
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Make the server's webhooks what a YAML or JSON file says, after showing the difference.
+    Apply(apply::Apply),
+    /// Change the key that signing secrets are encrypted with.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Print the configuration in force, passwords masked.
     Config,
     /// Ask a running program whether it is ready; the status is 0 if it is.
@@ -70,6 +75,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(command) => command.run(&config).await,
         Command::Publish(command) => command.run(&config).await,
         Command::Token(command) => command.run(&config).await,
+        Command::Apply(command) => command.run(&config).await,
+        Command::Secrets(command) => command.run(&config).await,
         Command::Config => commands::config::print(&config),
         Command::Health(command) => command.run(&config).await,
     }

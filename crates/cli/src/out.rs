@@ -30,6 +30,27 @@ pub(crate) fn complain(text: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Text of somebody else's with control characters escaped, and those that turn the direction of writing: shown as they
+/// are, they could hide or forge what stands around them.
+pub(crate) fn escape(text: &str) -> String {
+    // Not the joiners, U+200C and U+200D: words and emoji are written with them.
+    let deceives = |letter| matches!(letter, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\r' | '\t' => shown.extend(letter.escape_default()),
+            _ if letter.is_control() || deceives(letter) => shown.extend(letter.escape_unicode()),
+            _ => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Such text in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", escape(&text.replace('\\', r"\\").replace('"', "\\\"")))
+}
+
 /// `println!` that answers an error instead of panicking.
 macro_rules! say {
     () => { $crate::out::write(format_args!("\n")) };
@@ -37,3 +58,14 @@ macro_rules! say {
 }
 
 pub(crate) use say;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_act_on_the_terminal() {
+        assert_eq!(escape("a\u{1b}[31m\n\u{9b}b\u{202e}c ü 🚀"), r"a\u{1b}[31m\n\u{9b}b\u{202e}c ü 🚀");
+        assert_eq!(quoted("a\"b\\n"), r#""a\"b\\n""#);
+    }
+}

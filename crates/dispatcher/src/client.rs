@@ -4,7 +4,12 @@
 //! that a name that changes its mind between check and connection gains nothing. A literal address never reaches the
 //! resolver: `post.rs` checks it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use domain::AddressPolicy;
 use reqwest::{
@@ -14,7 +19,7 @@ use reqwest::{
 };
 use runtime::Resolver;
 
-use crate::Settings;
+use crate::{Settings, gate::GateLayer};
 
 /// Clients that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,9 @@ impl Clients {
     pub(crate) fn new(settings: &Settings, resolver: Arc<dyn Resolver>) -> Result<Self, ClientError> {
         // Set by another part of the process before: that is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let guarded = Arc::new(Guarded { resolver, policy: settings.policy.clone() });
+        // Less than connecting may take in all, so that it is told apart from an endpoint that does not answer.
+        let patience = settings.connect_timeout * 4 / 5;
+        let guarded = Arc::new(Guarded { resolver, policy: settings.policy.clone(), patience });
         let roots = match &settings.extra_roots {
             Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientError::Certificates)?,
             None => Vec::new(),
@@ -75,6 +82,7 @@ fn builder(connect_timeout: Duration, guarded: Arc<Guarded>) -> reqwest::ClientB
     Client::builder()
         .dns_resolver(guarded)
         .connect_timeout(connect_timeout)
+        .connector_layer(GateLayer)
         .pool_idle_timeout(IDLE)
         .redirect(redirect::Policy::none())
         .no_proxy()
@@ -82,10 +90,16 @@ fn builder(connect_timeout: Duration, guarded: Arc<Guarded>) -> reqwest::ClientB
         .tcp_nodelay(true)
 }
 
+/// Addresses of one name that are dialled, of each family. All are checked; but the time to connect is shared by those
+/// that are tried, and an answer with hundreds would have hundreds tried in vain.
+const DIALLED: usize = 4;
+
 /// A resolver that gives only addresses that may be connected to.
 struct Guarded {
     resolver: Arc<dyn Resolver>,
     policy: AddressPolicy,
+    /// How long looking up a name may take.
+    patience: Duration,
 }
 
 /// A name that could not be looked up; told apart from other failures to connect.
@@ -95,15 +109,31 @@ pub(crate) struct LookupFailed(std::io::Error);
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, policy) = (Arc::clone(&self.resolver), self.policy.clone());
+        let (resolver, policy, patience) = (Arc::clone(&self.resolver), self.policy.clone(), self.patience);
         Box::pin(async move {
             let known = policy.check_name(name.as_str())?;
-            let addresses =
-                if known.is_empty() { resolver.resolve(name.as_str()).await.map_err(LookupFailed)? } else { known };
+            let addresses = if known.is_empty() {
+                let answer = tokio::time::timeout(patience, resolver.resolve(name.as_str())).await;
+                answer.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())).map_err(LookupFailed)?
+            } else {
+                known
+            };
             // One bad address refuses the name: which one is dialled is chance.
             addresses.iter().try_for_each(|address| policy.check(*address))?;
-            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            let addresses: Addrs = Box::new(some_of_each_family(&addresses).map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
     }
+}
+
+/// The first few of each family, in their order.
+fn some_of_each_family(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> + use<> {
+    let mut chosen: Vec<IpAddr> = Vec::new();
+    for address in addresses {
+        let of_family = chosen.iter().filter(|other| other.is_ipv4() == address.is_ipv4()).count();
+        if of_family < DIALLED && !chosen.contains(address) {
+            chosen.push(*address);
+        }
+    }
+    chosen.into_iter()
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    gate,
     guard::Promise,
     in_hand::InHand,
     metrics::Metrics,
@@ -56,11 +57,19 @@ impl Delivering {
     pub(crate) async fn deliver(&self, job: Job, promise: Promise) {
         let key = (job.delivery_id, job.number, job.generation);
         let Some(promise) = self.in_hand.take(key, promise) else { return };
-        let durable = match self.webhooks.find(job.delivery.webhook_id) {
-            Found::Webhook(webhook) if webhook.active => self.attempt(job, &webhook).await,
-            // One that is not known is not one that is deleted: this dispatcher may be behind. History goes on with it.
-            Found::Webhook(_) | Found::Unknown => self.hold(job).await,
-            Found::Deleted => self.cancel(job).await,
+        let durable = loop {
+            match self.webhooks.find(job.delivery.webhook_id) {
+                Found::Webhook(webhook) if webhook.active => {
+                    // Without an attempt it is looked at again: the webhook has changed.
+                    if let Some(posted) = self.attempt(&job, &webhook).await {
+                        break self.follow_up(job, posted, &webhook).await;
+                    }
+                }
+                Found::Webhook(_) => break self.hold(job, HoldReason::Inactive).await,
+                // One that is not known is not one that is deleted: this dispatcher may be behind. History goes on.
+                Found::Unknown => break self.hold(job, HoldReason::UnknownWebhook).await,
+                Found::Deleted => break self.cancel(job).await,
+            }
         };
         self.in_hand.finish(key, promise, durable);
     }
@@ -75,17 +84,18 @@ impl Delivering {
         self.recorder.record(record(job, What::Cancel(cancel))).await
     }
 
-    /// Its webhook is paused, or not known here: it waits in history.
-    async fn hold(&self, job: Job) -> bool {
+    /// It cannot be sent now: it waits in history.
+    async fn hold(&self, job: Job, reason: HoldReason) -> bool {
         let hold = Hold {
             due_at: self.clock.now().as_micros(),
-            reason: HoldReason::Inactive.into(),
+            reason: reason.into(),
             config_version: self.webhooks.version(),
         };
         self.recorder.record(record(job, What::Hold(hold))).await
     }
 
-    async fn attempt(&self, job: Job, webhook: &Webhook) -> bool {
+    /// `None`: the webhook was deactivated or deleted before anything was sent.
+    async fn attempt(&self, job: &Job, webhook: &Webhook) -> Option<Posted> {
         let letter = Letter {
             webhook,
             event_type: &job.delivery.event_type,
@@ -93,8 +103,13 @@ impl Delivering {
             number: job.number,
             body: job.body.clone(),
         };
-        let posted = self.poster.post(&letter).await;
-        self.metrics.attempted(&posted, &job);
+        let posted = gate::attempt_for(&self.webhooks, webhook.id, self.poster.post(&letter)).await?;
+        self.metrics.attempted(&posted, job);
+        Some(posted)
+    }
+
+    /// Queues the next attempt, if there is to be one, and records this one.
+    async fn follow_up(&self, job: Job, posted: Posted, webhook: &Webhook) -> bool {
         let verdict = posted.error.as_ref().map_or(Verdict::Delivered, |(class, _)| class.verdict());
         let wait = match verdict {
             Verdict::Retry if !job.delivery.is_test => {

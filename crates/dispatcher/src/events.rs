@@ -19,7 +19,7 @@ use crate::{
     delivery::{Delivering, EventRef, Job, reference},
     guard,
     opening::{Opened, Opening},
-    webhooks::{Webhook, Webhooks},
+    webhooks::Webhook,
 };
 
 /// Events in a batch at most.
@@ -34,9 +34,14 @@ struct Matched {
     accepted_at: Timestamp,
     publish_id: Bytes,
     claim: bool,
-    source: v1::Event,
     webhooks: Vec<Arc<Webhook>>,
-    bodies: HashMap<WebhookKind, Bytes>,
+    bodies: Bodies,
+}
+
+/// An event's bodies, each rendered once.
+struct Bodies {
+    source: v1::Event,
+    rendered: HashMap<WebhookKind, Bytes>,
 }
 
 /// Works until shutdown; what is in flight then goes on by itself.
@@ -109,25 +114,26 @@ pub(crate) async fn consume(delivering: &Delivering, lane: Lane, prefetch: u16) 
 
 /// Decodes, matches and renders. An event that cannot be read is parked.
 fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
-    match try_read(delivering, &message) {
-        Ok((event, accepted, source)) => {
-            let webhooks = delivering.webhooks.matches(&event.instance, event.kind, event.project);
-            let mut matched = Matched {
-                message,
-                event,
-                accepted_at: Timestamp::from_micros(accepted.accepted_at),
-                publish_id: accepted.publish_id,
-                claim: accepted.claim,
-                source,
-                webhooks,
-                bodies: HashMap::new(),
-            };
-            let kinds: Vec<WebhookKind> = matched.webhooks.iter().map(|webhook| webhook.kind).collect();
-            match kinds.into_iter().try_for_each(|kind| matched.body(kind).map(drop)) {
-                Ok(()) => Some(matched),
-                Err(reason) => park(matched.message, &reason),
-            }
-        }
+    let (event, accepted, source) = match try_read(delivering, &message) {
+        Ok(read) => read,
+        Err(reason) => return park(message, &reason),
+    };
+    let mut bodies = Bodies { source, rendered: HashMap::new() };
+    let matching = delivering.webhooks.matches(&event.instance, event.kind, event.project);
+    let rendered = bodies.accepted_by(matching).and_then(|webhooks| {
+        webhooks.iter().try_for_each(|webhook| bodies.get(webhook.kind).map(drop))?;
+        Ok(webhooks)
+    });
+    match rendered {
+        Ok(webhooks) => Some(Matched {
+            message,
+            event,
+            accepted_at: Timestamp::from_micros(accepted.accepted_at),
+            publish_id: accepted.publish_id,
+            claim: accepted.claim,
+            webhooks,
+            bodies,
+        }),
         Err(reason) => park(message, &reason),
     }
 }
@@ -153,10 +159,10 @@ fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Ac
     Ok((reference, accepted, event))
 }
 
-impl Matched {
-    /// The body for webhooks of a kind, rendered once.
-    fn body(&mut self, kind: WebhookKind) -> Result<Bytes, String> {
-        if let Some(body) = self.bodies.get(&kind) {
+impl Bodies {
+    /// The body for webhooks of a kind.
+    fn get(&mut self, kind: WebhookKind) -> Result<Bytes, String> {
+        if let Some(body) = self.rendered.get(&kind) {
             return Ok(body.clone());
         }
         let body: Bytes = match kind {
@@ -165,28 +171,52 @@ impl Matched {
             }
             kind => return Err(format!("there is no format for webhooks of type {kind}")),
         };
-        self.bodies.insert(kind, body.clone());
+        self.rendered.insert(kind, body.clone());
         Ok(body)
     }
 
-    /// The webhooks that an attempt is to be made for, each with its kind.
-    fn wanted(&self, opened: &Opened, known: &Webhooks) -> Vec<(i64, WebhookKind)> {
+    /// Of these webhooks those whose filter accepts the event. The payload that filters speak of is read once, and only
+    /// if one of them has a filter.
+    fn accepted_by(&mut self, mut webhooks: Vec<Arc<Webhook>>) -> Result<Vec<Arc<Webhook>>, String> {
+        if webhooks.iter().all(|webhook| webhook.filter.is_empty()) {
+            return Ok(webhooks);
+        }
+        match serde_json::from_slice(&self.get(WebhookKind::Generic)?) {
+            Ok(payload) => webhooks.retain(|webhook| webhook.filter.accepts(&payload)),
+            // A publisher's own JSON may be nested too deep. Of such an event no condition is known to hold.
+            Err(error) => {
+                tracing::warn!(event_id = self.source.id, %error, "no filter can be asked about an event");
+                webhooks.retain(|webhook| webhook.filter.is_empty());
+            }
+        }
+        Ok(webhooks)
+    }
+}
+
+impl Matched {
+    /// The webhooks that an attempt is to be made for, each with the format of its body.
+    fn wanted(&self, opened: &Opened) -> Result<Vec<(i64, WebhookKind)>, String> {
         match opened.outcome {
-            OpenOutcome::Duplicate => Vec::new(),
-            // What was matched then counts, not what would match now. What became of a webhook since, `delivery.rs`
-            // looks at; the body of one that is not known here is not sent from here.
+            OpenOutcome::Duplicate => Ok(Vec::new()),
+            // What was matched then counts, as it was then. What became of a webhook since, `delivery.rs` looks at.
             OpenOutcome::Redelivered => {
-                let kind = |id| known.get(id).map_or(WebhookKind::Generic, |webhook| webhook.kind);
-                opened.unsent.iter().map(|id| (*id, kind(*id))).collect()
+                let wanted = opened.unsent.iter().map(|unsent| {
+                    let kind = unsent.format.parse().map_err(|_| format!("there is no format {}", unsent.format))?;
+                    Ok((unsent.webhook_id, kind))
+                });
+                wanted.collect()
             }
             OpenOutcome::New | OpenOutcome::Unspecified => {
-                self.webhooks.iter().map(|webhook| (webhook.id, webhook.kind)).collect()
+                Ok(self.webhooks.iter().map(|webhook| (webhook.id, webhook.kind)).collect())
             }
         }
     }
 }
 
 fn open_event(matched: &Matched) -> OpenEvent {
+    // One that was rendered for filters alone is nobody's body.
+    let needed = |kind: &WebhookKind| matched.webhooks.iter().any(|webhook| webhook.kind == *kind);
+    let rendered = matched.bodies.rendered.iter().filter(|(kind, _)| needed(kind));
     let body =
         |(kind, content): (&WebhookKind, &Bytes)| Body { format: kind.name().to_owned(), content: content.clone() };
     let delivery =
@@ -200,7 +230,7 @@ fn open_event(matched: &Matched) -> OpenEvent {
         event_type: matched.event.kind.name().to_owned(),
         project_id: matched.event.project,
         matched_at: matched.event.matched_at.as_micros(),
-        bodies: matched.bodies.iter().map(body).collect(),
+        bodies: rendered.map(body).collect(),
         deliveries: matched.webhooks.iter().map(delivery).collect(),
     }
 }
@@ -214,25 +244,13 @@ async fn dispatch(
     room: &Arc<Semaphore>,
     tasks: &Tasks,
 ) -> bool {
-    let mut jobs = Vec::new();
-    for (webhook_id, kind) in matched.wanted(&opened, &delivering.webhooks) {
-        let (delivery_id, delivery) = reference(&matched.event, webhook_id, kind);
-        match matched.body(kind) {
-            Ok(body) => jobs.push(Job {
-                delivery,
-                delivery_id,
-                number: 1,
-                generation: 0,
-                body,
-                unopened: opened.unrecorded,
-                accepted_at: Some(matched.accepted_at),
-            }),
-            Err(reason) => {
-                park::<()>(matched.message, &reason);
-                return true;
-            }
+    let jobs = match jobs(&mut matched, &opened) {
+        Ok(jobs) => jobs,
+        Err(reason) => {
+            park::<()>(matched.message, &reason);
+            return true;
         }
-    }
+    };
     let promises = guard::promises(matched.message, jobs.len());
     for (job, promise) in jobs.into_iter().zip(promises) {
         let permit = tokio::select! {
@@ -247,4 +265,21 @@ async fn dispatch(
         });
     }
     true
+}
+
+fn jobs(matched: &mut Matched, opened: &Opened) -> Result<Vec<Job>, String> {
+    let mut jobs = Vec::new();
+    for (webhook_id, kind) in matched.wanted(opened)? {
+        let (delivery_id, delivery) = reference(&matched.event, webhook_id, kind);
+        jobs.push(Job {
+            delivery,
+            delivery_id,
+            number: 1,
+            generation: 0,
+            body: matched.bodies.get(kind)?,
+            unopened: opened.unrecorded,
+            accepted_at: Some(matched.accepted_at),
+        });
+    }
+    Ok(jobs)
 }

@@ -8,6 +8,7 @@
 //! | `delivery.rs` | one delivery: looks at its webhook as it is now, makes the attempt, decides what follows |
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
+//! | `gate.rs` | a last look at the webhook when connecting has taken its time |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
 //! | `history.rs` | the way to history, and whether it can be reached |
@@ -18,6 +19,7 @@
 mod client;
 mod delivery;
 mod events;
+mod gate;
 mod guard;
 mod history;
 mod in_hand;
@@ -56,7 +58,7 @@ pub struct Settings {
     pub extra_roots: Option<Vec<u8>>,
     /// How long a whole attempt may take.
     pub timeout: Duration,
-    /// How long connecting may take.
+    /// How long connecting may take; looking up the host's name may take four fifths of it.
     pub connect_timeout: Duration,
     /// When failed attempts are repeated.
     pub schedule: RetrySchedule,

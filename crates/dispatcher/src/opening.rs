@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use proto::internal::v1::{OpenEvent, OpenOutcome, OpenResult};
+use proto::internal::v1::{OpenDelivery, OpenEvent, OpenOutcome, OpenResult};
 
 use crate::history::History;
 
@@ -14,8 +14,8 @@ const WINDOW: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub(crate) outcome: OpenOutcome,
-    /// For `Redelivered`: the webhooks whose first attempt is still to be made.
-    pub(crate) unsent: Vec<i64>,
+    /// For `Redelivered`: the deliveries whose first attempt is still to be made.
+    pub(crate) unsent: Vec<OpenDelivery>,
     /// Whether history may know nothing of it, so that records must carry everything.
     pub(crate) unrecorded: bool,
 }
@@ -55,7 +55,7 @@ impl Opening {
         if event.claim && outcome != OpenOutcome::Duplicate {
             self.window.remember(event, true);
         }
-        Opened { outcome, unsent: result.unsent_webhook_ids, unrecorded: false }
+        Opened { outcome, unsent: result.unsent, unrecorded: false }
     }
 
     fn without_history(&mut self, event: &OpenEvent) -> Opened {
@@ -154,7 +154,7 @@ mod tests {
             let mut result = |event: OpenEvent| {
                 let owner = claims.entry(event.event_id).or_insert_with(|| event.publish_id.clone());
                 let outcome = if *owner == event.publish_id { OpenOutcome::New } else { OpenOutcome::Duplicate };
-                OpenResult { outcome: outcome.into(), unsent_webhook_ids: Vec::new() }
+                OpenResult { outcome: outcome.into(), unsent: Vec::new() }
             };
             let results = request.into_inner().events.into_iter().map(&mut result).collect();
             Ok(Response::new(OpenResponse { results }))

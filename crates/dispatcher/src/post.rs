@@ -1,15 +1,16 @@
 //! One POST: headers and signatures, one deadline over everything, and what is read of the answer.
 
-use std::{error::Error as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, Secret, Timestamp, Verdict, classify_status};
+use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Secret, Timestamp, Verdict, classify_status};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     client::{Clients, LookupFailed},
+    gate::Withdrawn,
     webhooks::Webhook,
 };
 
@@ -60,8 +61,9 @@ impl Poster {
         Self { clients, policy, timeout, clock }
     }
 
-    /// Makes the attempt; it ends by its deadline, whatever the endpoint does.
-    pub(crate) async fn post(&self, letter: &Letter<'_>) -> Posted {
+    /// Makes the attempt; it ends by its deadline, whatever the endpoint does. `None`: none was made, because the webhook
+    /// was deactivated or deleted while connecting.
+    pub(crate) async fn post(&self, letter: &Letter<'_>) -> Option<Posted> {
         let started_at = self.clock.now();
         let started = Instant::now();
         let headers = headers(letter, started_at);
@@ -72,13 +74,16 @@ impl Poster {
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some((ErrorClass::Timeout, format!("no complete answer within {} ms", self.timeout.as_millis()))),
         };
+        if progress.withdrawn {
+            return None;
+        }
         let status = progress.answer.as_ref().and_then(|answer| {
             classify_status(answer.status).map(|class| (class, format!("the endpoint answered {}", answer.status)))
         });
-        Posted {
+        Some(Posted {
             started_at,
             duration: started.elapsed(),
-            request_headers: texts(&headers),
+            request_headers: masked(&headers),
             remote_address: progress.remote_address,
             answer: progress.answer,
             // A 2xx that breaks off is not known to be whole; a refusal is one, whatever becomes of its body.
@@ -86,7 +91,7 @@ impl Poster {
                 Some((class, text)) if class.verdict() == Verdict::Permanent => Some((class, text)),
                 status => error.or(status),
             },
-        }
+        })
     }
 
     async fn exchange(
@@ -105,6 +110,7 @@ impl Poster {
         let mut response = request.send().await.map_err(|error| {
             if error.is_connect() {
                 progress.remote_address = None;
+                progress.withdrawn = causes(&error).any(|cause| cause.is::<Withdrawn>());
             }
             classify(&error)
         })?;
@@ -132,17 +138,26 @@ impl Poster {
 struct Progress {
     remote_address: Option<SocketAddr>,
     answer: Option<Answer>,
+    withdrawn: bool,
 }
 
 fn refused(error: &InvalidTarget) -> String {
     format!("not sent: the URL {error}; the operator of the service can open networks with delivery.allow_networks")
 }
 
+/// What an error comes from, outermost first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&error| {
+        // An I/O error keeps what it wraps from `source`.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped))
+    })
+}
+
 /// The class and text of a failed exchange. The text never holds the URL.
 fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
     let mut innermost = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    for error in causes(error) {
         if let Some(error) = error.downcast_ref::<InvalidTarget>() {
             return (ErrorClass::AddressRefused, refused(error));
         }
@@ -156,9 +171,6 @@ fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
             return (ErrorClass::Tls, format!("TLS handshake failed: {error}{hint}"));
         }
         innermost = error.to_string();
-        // An I/O error keeps what it wraps from `source`.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
     }
     if error.is_timeout() {
         return (ErrorClass::Timeout, "no connection in time".to_owned());
@@ -192,8 +204,25 @@ fn headers(letter: &Letter<'_>, now: Timestamp) -> HeaderMap {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    for (name, value) in &webhook.headers {
+        if !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers
+}
+
+/// What was sent, as it is recorded: values of custom headers are secrets. Should the endpoint's answer repeat one, it
+/// is the endpoint that shows it.
+fn masked(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut texts = texts(headers);
+    for ((_, text), value) in texts.iter_mut().zip(headers.values()) {
+        if value.is_sensitive() {
+            MASKED.clone_into(text);
+        }
+    }
+    texts
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {

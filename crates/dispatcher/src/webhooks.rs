@@ -9,9 +9,17 @@ use std::{
     time::Duration,
 };
 
-use domain::{EventType, InstanceId, MatchIndex, Scope, Secret, Subscription, Timestamp, WebhookKind, target};
-use proto::{channel::GrpcChannel, convert, internal::v1::WebhookConfig};
-use runtime::ChangesFollower;
+use domain::{
+    CustomHeader, EventSelector, EventType, FieldError, Filter, InstanceId, MatchIndex, Scope, Secret, Subscription,
+    Timestamp, WebhookKind, check_headers, target,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proto::{
+    channel::GrpcChannel,
+    convert,
+    internal::v1::{RequestHeader, WebhookConfig},
+};
+use runtime::{Changes, ChangesFollower};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -26,6 +34,10 @@ pub(crate) struct Webhook {
     /// Fit to be recorded.
     pub(crate) masked_url: String,
     pub(crate) allow_insecure: bool,
+    /// Further request headers; values are marked as sensitive.
+    pub(crate) headers: HeaderMap,
+    /// What must hold for an event besides.
+    pub(crate) filter: Filter,
     events: Vec<EventType>,
     scope: Scope,
     secrets: Vec<(Secret, Option<Timestamp>)>,
@@ -40,7 +52,8 @@ impl Webhook {
     pub(crate) fn read(config: WebhookConfig) -> Result<Self, String> {
         let kind: WebhookKind = config.r#type.parse().map_err(|_| format!("type {}", config.r#type))?;
         let url = Url::parse(&config.url).map_err(|error| format!("url: {error}"))?;
-        let events = config.events.iter().map(|name| name.parse::<EventType>().map_err(|error| error.to_string()));
+        let selectors = config.events.iter().map(|text| text.parse().map_err(|_| format!("event {text}")));
+        let selectors = selectors.collect::<Result<Vec<EventSelector>, String>>()?;
         let secrets = config.secrets.iter().map(|secret| {
             let text = secret.text.parse::<Secret>().map_err(|error| error.to_string())?;
             Ok((text, secret.expires_at.as_ref().map(convert::from_timestamp)))
@@ -57,11 +70,43 @@ impl Webhook {
             masked_url: target::mask(&url, kind),
             url,
             allow_insecure: config.allow_insecure,
-            events: events.collect::<Result<_, _>>()?,
+            headers: custom_headers(config.id, config.headers),
+            filter: Filter::parse(&config.filter).map_err(|mistakes| one_line(&mistakes))?,
+            events: EventSelector::expand(&selectors),
             scope: if config.all_projects { Scope::All } else { Scope::Projects(config.projects) },
             secrets,
         })
     }
+}
+
+fn one_line(mistakes: &[FieldError]) -> String {
+    let texts: Vec<String> = mistakes.iter().map(|mistake| format!("{} {}", mistake.field, mistake.message)).collect();
+    texts.join("; ")
+}
+
+/// Headers that may be sent. They were checked when they were saved; what would pass for one of ours, or break the
+/// request, is not sent whatever comes from there.
+fn custom_headers(webhook_id: i64, headers: Vec<RequestHeader>) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for RequestHeader { name, value } in headers {
+        let checked = match check_headers(vec![CustomHeader { name, value }]) {
+            Ok(checked) => checked,
+            Err(mistakes) => {
+                let reason = one_line(&mistakes);
+                tracing::error!(webhook_id, reason, "a header cannot be sent; its webhook goes without it");
+                continue;
+            }
+        };
+        for header in checked {
+            let name = HeaderName::try_from(header.name.as_str());
+            if let (Ok(name), Ok(mut value)) = (name, HeaderValue::try_from(header.value.as_str())) {
+                // Shown by nothing that prints headers, and masked where they are recorded.
+                value.set_sensitive(true);
+                map.insert(name, value);
+            }
+        }
+    }
+    map
 }
 
 impl Subscription for Webhook {
@@ -97,6 +142,27 @@ struct Index {
     deleted: HashSet<i64>,
 }
 
+impl Index {
+    /// `None`: it was deleted.
+    fn set(&mut self, id: i64, webhook: Option<Result<Webhook, String>>) {
+        match webhook {
+            Some(Ok(webhook)) => self.webhooks.insert(webhook),
+            Some(Err(reason)) => {
+                tracing::error!(
+                    webhook_id = id,
+                    reason,
+                    "webhook cannot be used; is this dispatcher older than the subscription service?"
+                );
+                self.webhooks.remove(id);
+            }
+            None => {
+                self.webhooks.remove(id);
+                self.deleted.insert(id);
+            }
+        }
+    }
+}
+
 /// All webhooks, and how to keep them up to date.
 pub(crate) struct Webhooks {
     follower: ChangesFollower,
@@ -120,7 +186,7 @@ impl Webhooks {
 
     /// Brings everything up to date with what was saved before this call; on failure what is known stays in force.
     pub(crate) async fn sync(&self) -> Result<(), tonic::Status> {
-        self.follower.sync(|config| self.apply(config)).await?;
+        self.follower.sync(|changes| self.apply(changes)).await?;
         self.loaded.store(true, Ordering::Release);
         *self.synced.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(())
@@ -135,24 +201,19 @@ impl Webhooks {
         }
     }
 
-    fn apply(&self, config: WebhookConfig) {
-        let (id, deleted) = (config.id, config.deleted);
-        let webhook = if deleted { None } else { Some(Webhook::read(config)) };
+    fn apply(&self, changes: Changes) {
+        // Read before the lock is taken: matching waits for it.
+        let read = changes.webhooks.into_iter().map(|config| {
+            let (id, deleted) = (config.id, config.deleted);
+            (id, (!deleted).then(|| Webhook::read(config)))
+        });
+        let read: Vec<_> = read.collect();
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        match webhook {
-            Some(Ok(webhook)) => index.webhooks.insert(webhook),
-            None => {
-                index.webhooks.remove(id);
-                index.deleted.insert(id);
-            }
-            Some(Err(reason)) => {
-                tracing::error!(
-                    webhook_id = id,
-                    reason,
-                    "webhook cannot be used; is this dispatcher older than the subscription service?"
-                );
-                index.webhooks.remove(id);
-            }
+        if changes.whole {
+            *index = Index::default();
+        }
+        for (id, webhook) in read {
+            index.set(id, webhook);
         }
     }
 
@@ -169,11 +230,6 @@ impl Webhooks {
             None if index.deleted.contains(&id) => Found::Deleted,
             None => Found::Unknown,
         }
-    }
-
-    /// A webhook, if it is known.
-    pub(crate) fn get(&self, id: i64) -> Option<Arc<Webhook>> {
-        self.read().webhooks.get(id).cloned()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Index> {

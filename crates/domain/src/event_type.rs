@@ -98,6 +98,12 @@ impl EventType {
     pub const fn index(self) -> usize {
         self as usize
     }
+
+    /// What its name starts with, such as `run`: the part before the dot.
+    #[must_use]
+    pub fn family(self) -> &'static str {
+        self.name().split_once('.').map_or(self.name(), |(family, _)| family)
+    }
 }
 
 impl FromStr for EventType {

@@ -5,35 +5,46 @@ use std::{fmt, time::Duration};
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::header,
+    http::{HeaderMap, header},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use prost_types::Timestamp;
 use proto::error::ErrorCode;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Value, error::Category};
+use serde_json::error::Category;
 
-use crate::{error::Failure, named::Named};
+use crate::{error::Failure, named::Named, read::Reader, value::Json};
 
 const LIMIT: usize = 256 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The members of the body, not yet read.
-pub(crate) struct Fields(Named<Value>);
+pub(crate) struct Fields(Named<Json>);
 
 impl<S: Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        if !is_json(&request) {
-            return Err(Failure::new(
-                ErrorCode::UnsupportedMediaType,
-                "the content type is not JSON; send application/json",
-            ));
-        }
+        must_be_json(request.headers())?;
         let body = read(request).await?;
         parse(&body)
+    }
+}
+
+/// The members of a body that may be left out.
+pub(crate) struct OptionalFields(pub(crate) Fields);
+
+impl<S: Sync> FromRequest<S> for OptionalFields {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let json = must_be_json(request.headers());
+        let body = read(request).await?;
+        if body.is_empty() {
+            return Ok(Self(Fields(Named::new("field"))));
+        }
+        json?;
+        parse(&body).map(Self)
     }
 }
 
@@ -43,19 +54,21 @@ pub(crate) struct NoBody;
 impl<S: Sync> FromRequest<S> for NoBody {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        let body = read(request).await?;
-        if body.is_empty() {
-            return Ok(Self);
-        }
-        parse(&body)?.finish().map(|()| Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let OptionalFields(fields) = OptionalFields::from_request(request, state).await?;
+        fields.finish().map(|()| Self)
     }
 }
 
-fn is_json(request: &Request) -> bool {
-    let header = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+/// JSON and nothing near it. `application/merge-patch+json` would promise that headers are merged one by one, where
+/// ours are replaced.
+fn must_be_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let header = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = header.and_then(|value| value.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::UnsupportedMediaType, "the content type is not JSON; send application/json"))
 }
 
 async fn read(request: Request) -> Result<Bytes, Failure> {
@@ -104,54 +117,30 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// A text that must be there.
-    pub(crate) fn text(&mut self, name: &'static str) -> String {
-        match self.required(name) {
-            Some(Value::String(text)) => text,
-            Some(_) => self.wrong(name, "must be a string"),
-            None => String::new(),
-        }
-    }
-
-    /// A truth value; false where it is absent.
-    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+    /// A member that must be there. After a mistake the default stands in for it and is never used.
+    pub(crate) fn required<T: Default>(&mut self, name: &'static str, read: Reader<T>) -> T {
         match self.0.take(name) {
-            Some(Value::Bool(flag)) => flag,
-            Some(_) => self.wrong(name, "must be true or false"),
-            None => false,
+            Some(value) => self.read(name, value, read).unwrap_or_default(),
+            None => {
+                self.0.fault(name, "is required");
+                T::default()
+            }
         }
     }
 
-    /// A list of texts that must be there.
-    pub(crate) fn texts(&mut self, name: &'static str) -> Vec<String> {
-        let text = |value: Value| if let Value::String(text) = value { Some(text) } else { None };
-        match self.required(name) {
-            Some(Value::Array(items)) => self.items(name, items, "a string", text),
-            Some(_) => self.wrong(name, "must be a list of strings"),
-            None => Vec::new(),
-        }
+    /// A member that may be left out; `None` where it is.
+    pub(crate) fn given<T>(&mut self, name: &'static str, read: Reader<T>) -> Option<T> {
+        let value = self.0.take(name)?;
+        self.read(name, value, read)
     }
 
-    /// A list of ids; `None` where it is null or absent.
-    pub(crate) fn ids(&mut self, name: &'static str) -> Option<Vec<i64>> {
-        match self.0.take(name) {
-            Some(Value::Array(items)) => Some(self.items(name, items, "an integer", |value| value.as_i64())),
-            None | Some(Value::Null) => None,
-            Some(_) => self.wrong(name, "must be null or a list of integers"),
+    /// Refuses members that answers have and requests must not.
+    pub(crate) fn read_only(&mut self, names: &[&str]) {
+        for name in names {
+            if self.0.drop(name) {
+                self.0.fault(name, "is read only; leave it out");
+            }
         }
-    }
-
-    /// A time; `None` where it is null or absent.
-    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
-        let time = match self.0.take(name) {
-            None | Some(Value::Null) => return None,
-            Some(Value::String(text)) => proto::json::timestamp::parse(&text),
-            Some(_) => None,
-        };
-        if time.is_none() {
-            self.0.fault(name, "must be null or a time in RFC 3339, such as 2026-11-23T08:15:00Z");
-        }
-        time
     }
 
     /// All mistakes at once.
@@ -159,32 +148,7 @@ impl Fields {
         self.0.finish()
     }
 
-    fn required(&mut self, name: &'static str) -> Option<Value> {
-        let value = self.0.take(name);
-        if value.is_none() {
-            self.0.fault(name, "is required");
-        }
-        value
-    }
-
-    /// Keeps the mistake; the value that stands in for the right one is never used.
-    fn wrong<T: Default>(&mut self, name: &str, message: &str) -> T {
-        self.0.fault(name, message);
-        T::default()
-    }
-
-    fn items<T>(&mut self, name: &str, items: Vec<Value>, what: &str, read: impl Fn(Value) -> Option<T>) -> Vec<T> {
-        let mut list = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            match read(item) {
-                Some(item) => list.push(item),
-                None => {
-                    // The first is enough: a list of the wrong kind would say it a thousand times.
-                    self.0.fault(name, format!("item {} must be {what}", index + 1));
-                    break;
-                }
-            }
-        }
-        list
+    fn read<T>(&mut self, name: &str, value: Json, read: Reader<T>) -> Option<T> {
+        read(value).map_err(|fault| self.0.fault(name, fault)).ok()
     }
 }

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderValue, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -27,15 +27,21 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 
 async fn observed(request: Request, next: Next) -> Response {
     let start = Instant::now();
+    let is_patch = request.method() == Method::PATCH;
     // Nothing outlives the request that a panic could have left half done.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response =
         answer.unwrap_or_else(|_| Failure::new(ErrorCode::Internal, "the handler panicked").into_response());
+    let status = response.status();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if is_patch && status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        // RFC 5789, 2.2.
+        headers.insert("accept-patch", HeaderValue::from_static("application/json"));
+    }
     tracing::info!(
-        http.response.status_code = response.status().as_u16(),
+        http.response.status_code = status.as_u16(),
         duration_ms = start.elapsed().as_secs_f64() * 1_000.0,
         "answered"
     );

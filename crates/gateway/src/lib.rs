@@ -2,11 +2,14 @@
 //!
 //! Each request's bearer token travels on as it came, and the services decide; what they answer becomes JSON. A request
 //! is looked through in this order: token (401) and role (403), for which the service `Webhooks` is asked; id in the path
-//! (404), query and body (400, 413, 415, 422); then whatever the service says.
+//! (404); query, headers and body (400, 413, 415, 422); then whatever the service says.
 //!
 //! - [`router`] makes the router from [`Services`].
-//! - `webhooks`, `deliveries`, `tokens` and `events` have the handlers and JSON shapes of one resource each.
-//! - `caller`, `path`, `query`, `body` read requests; `page`, `error` shape answers; `guard` surrounds them all.
+//! - `webhooks`, `deliveries`, `tokens`, `projects` and `events` have the handlers, the JSON shapes and the
+//!   documentation of one resource each: a table of routes, of which both the router and the OpenAPI document are made.
+//! - `openapi` puts the document together, `manual` shows it.
+//! - `caller`, `path`, `query`, `precondition`, `body` read requests (`read`, `value`, `named`: what is in them);
+//!   `page`, `error` shape answers; `guard` surrounds them all.
 
 mod body;
 mod caller;
@@ -14,21 +17,27 @@ mod deliveries;
 mod error;
 mod events;
 mod guard;
+mod manual;
 mod named;
+mod openapi;
 mod page;
 mod path;
+mod precondition;
+mod projects;
 mod query;
+mod read;
 mod tokens;
+mod value;
 mod webhooks;
 
-use axum::{
-    middleware,
-    routing::{delete, get, post},
-};
+use axum::{Extension, middleware};
 use proto::{
     channel::GrpcChannel,
     v1::{history_client::HistoryClient, webhooks_client::WebhooksClient},
 };
+
+use manual::Manual;
+use openapi::Route;
 
 pub use axum::Router;
 pub use events::{Catalogue, InvalidSample};
@@ -57,23 +66,29 @@ impl Services {
     }
 }
 
+/// All routes, in the order of the documentation.
+fn routes() -> Vec<Route> {
+    let resources = [
+        webhooks::routes(),
+        deliveries::routes(),
+        events::routes(),
+        projects::routes(),
+        tokens::routes(),
+        manual::routes(),
+    ];
+    resources.into_iter().flatten().collect()
+}
+
 /// The REST API below `/api/v1`. Every other path answers 404, so merge it with nothing that has a fallback.
 pub fn router(services: Services) -> Router {
-    let api = Router::new()
-        .route("/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/webhooks/{id}", get(webhooks::read).delete(webhooks::remove))
-        .route("/webhooks/{id}/activate", post(webhooks::activate))
-        .route("/webhooks/{id}/deactivate", post(webhooks::deactivate))
-        .route("/webhooks/{id}/deliveries", get(deliveries::list_of_webhook))
-        .route("/webhooks/deliveries", get(deliveries::list))
-        .route("/webhooks/deliveries/{id}", get(deliveries::read))
-        .route("/webhooks/events", get(events::list))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{id}", delete(tokens::revoke));
+    let routes = routes();
+    let manual = Manual::new(&openapi::document(&routes, &services.catalogue));
+    let api = routes.into_iter().fold(Router::new(), |api, route| api.route(route.path, route.handler));
     Router::new()
         .nest("/api/v1", api)
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::wrong_method)
+        .layer(Extension(manual))
         .layer(middleware::from_fn(guard::guard))
         .with_state(services)
 }

@@ -40,6 +40,11 @@ impl<V> Named<V> {
         self.values.remove(name)
     }
 
+    /// Takes a value away unread; false: there was none.
+    pub(crate) fn drop(&mut self, name: &str) -> bool {
+        self.values.remove(name).is_some()
+    }
+
     /// Keeps a mistake.
     pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.faults.push((name.to_owned(), message.into()));

@@ -46,7 +46,7 @@ async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
 }
 
 /// An integer from 1, in the one way to write it. 0 would mean all objects to some services.
-fn number(text: &str) -> Option<i64> {
+pub(crate) fn number(text: &str) -> Option<i64> {
     let number = text.parse::<i64>().ok().filter(|number| *number > 0)?;
     (number.to_string() == text).then_some(number)
 }

@@ -4,15 +4,18 @@ use axum::{
     extract::{FromRequestParts, Query as Pairs},
     http::request::Parts,
 };
+use domain::WebhookKind;
 use proto::{
     error::ErrorCode,
-    v1::{DeliveryStatus, ListEntriesRequest},
+    v1::{DeliveryStatus, ListEntriesRequest, ListWebhooksRequest},
 };
 
-use crate::{deliveries, error::Failure, named::Named};
+use crate::{deliveries, error::Failure, named::Named, path::number};
 
-const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
-const PER_PAGE_DEFAULT: i32 = 100;
+pub(crate) const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
+pub(crate) const PER_PAGE_DEFAULT: i32 = 100;
+/// Characters of the text to look for; no name is longer.
+pub(crate) const TEXT_LIMIT: usize = 255;
 
 /// The parameters of a request, not yet read.
 pub(crate) struct Query(Named<String>);
@@ -56,16 +59,40 @@ impl Query {
     /// `page` and `per_page`.
     pub(crate) fn page(self) -> Result<PageQuery, Failure> {
         let Self(mut named) = self;
-        let page = match named.take("page").map(|text| text.parse::<i32>()) {
-            None => 1,
-            Some(Ok(page)) if page > 0 => page,
-            Some(_) => {
-                named.fault("page", format!("must be an integer from 1 to {}", i32::MAX));
-                1
-            }
-        };
-        let per_page = per_page(&mut named);
-        named.finish().map(|()| PageQuery { page, per_page })
+        let page = page(&mut named);
+        named.finish().map(|()| page)
+    }
+
+    /// `page`, `per_page` and the filters of the list of webhooks.
+    pub(crate) fn webhooks(self) -> Result<(PageQuery, ListWebhooksRequest), Failure> {
+        let Self(mut named) = self;
+        let page = page(&mut named);
+        let active = flag(&mut named, "active");
+        let kind = named.take("type");
+        if let Some(Err(error)) = kind.as_ref().map(|kind| kind.parse::<WebhookKind>()) {
+            named.fault("type", error.to_string());
+        }
+        let project_id = named.take("project").map_or(0, |text| {
+            number(&text).unwrap_or_else(|| {
+                named.fault("project", "must be a project id, an integer from 1");
+                0
+            })
+        });
+        let query = named.take("q").unwrap_or_default();
+        if query.chars().count() > TEXT_LIMIT || query.contains('\0') {
+            named.fault("q", format!("must have at most {TEXT_LIMIT} characters, U+0000 not among them"));
+        }
+        let PageQuery { page: number, per_page } = page;
+        let request =
+            ListWebhooksRequest { page: number, per_page, active, r#type: kind.unwrap_or_default(), project_id, query };
+        named.finish().map(|()| (page, request))
+    }
+
+    /// `validate_only`: whether everything is to be checked and nothing saved.
+    pub(crate) fn validate_only(self) -> Result<bool, Failure> {
+        let Self(mut named) = self;
+        let validate_only = flag(&mut named, "validate_only").unwrap_or_default();
+        named.finish().map(|()| validate_only)
     }
 
     /// `status`, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
@@ -82,6 +109,18 @@ impl Query {
     }
 }
 
+fn page(named: &mut Named<String>) -> PageQuery {
+    let page = match named.take("page").map(|text| text.parse::<i32>()) {
+        None => 1,
+        Some(Ok(page)) if page > 0 => page,
+        Some(_) => {
+            named.fault("page", format!("must be an integer from 1 to {}", i32::MAX));
+            1
+        }
+    };
+    PageQuery { page, per_page: per_page(named) }
+}
+
 fn per_page(named: &mut Named<String>) -> i32 {
     let Some(text) = named.take("per_page") else { return PER_PAGE_DEFAULT };
     let given = text.parse().ok().filter(|number| PER_PAGE.contains(number));
@@ -89,4 +128,9 @@ fn per_page(named: &mut Named<String>) -> i32 {
         named.fault("per_page", "must be one of 15, 25, 50, 100");
         PER_PAGE_DEFAULT
     })
+}
+
+fn flag(named: &mut Named<String>, name: &'static str) -> Option<bool> {
+    let flag = named.take(name).map(|text| text.parse());
+    flag.and_then(|flag| flag.map_err(|_| named.fault(name, "must be true or false")).ok())
 }

@@ -6,7 +6,7 @@ use domain::{Identity, Role};
 use proto::{
     error::{ApiError, ErrorCode},
     v1::{
-        DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, ListEntriesRequest, ListEntriesResponse,
+        self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, ListEntriesRequest, ListEntriesResponse,
         history_server::History,
     },
 };
@@ -48,12 +48,13 @@ impl History for HistoryService {
         let reader = self.reader(request.metadata()).await?;
         let request = request.into_inner();
         let query = query(&reader, &request)?;
-        if request.webhook_id != 0 && !self.sees(&reader, request.webhook_id).await? {
+        let refreshed = self.registry.refresh_soon().await;
+        if request.webhook_id != 0 && !self.sees(&reader, request.webhook_id, refreshed)? {
             return Err(ApiError::not_found("webhook", request.webhook_id).into());
         }
         let (found, next, prev) = self.page(query).await?;
         Ok(Response::new(ListEntriesResponse {
-            entries: found.into_iter().map(entries::entry).collect(),
+            entries: found.into_iter().map(|entry| self.shown(entry)).collect(),
             next_cursor: next.map(cursor::older_than).unwrap_or_default(),
             prev_cursor: prev.map(cursor::newer_than).unwrap_or_default(),
         }))
@@ -66,13 +67,16 @@ impl History for HistoryService {
         let reader = self.reader(request.metadata()).await?;
         let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
         let id: Uuid = request.into_inner().delivery_id.parse().map_err(|_| missing())?;
+        let refreshed = self.registry.refresh_soon().await;
         let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
+        let delivery = &found.delivery;
         if let Some(projects) = &reader.projects
-            && !(projects.contains(&found.delivery.project_id) && self.sees(&reader, found.delivery.webhook_id).await?)
+            && !(projects.contains(&delivery.project_id) && self.sees(&reader, delivery.webhook_id, refreshed)?)
         {
             return Err(missing().into());
         }
-        Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found)) }))
+        let orphaned = self.registry.is_deleted_project(&delivery.instance, delivery.project_id);
+        Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found, orphaned)) }))
     }
 }
 
@@ -112,21 +116,23 @@ impl HistoryService {
         })
     }
 
-    /// Whether a webhook exists for the caller. System administrators see deleted ones as well: their history stays.
-    async fn sees(&self, reader: &Reader, webhook_id: i64) -> Result<bool, GrpcStatus> {
-        // What a project administrator may see changes with scopes; that there was a webhook does not change.
-        let webhook = match reader.projects {
-            Some(_) => self.registry.current(webhook_id).await,
-            None => self.registry.look_up(webhook_id).await,
+    fn shown(&self, entry: Entry) -> v1::Entry {
+        let orphaned = self.registry.is_deleted_project(&entry.delivery.instance, entry.delivery.project_id);
+        entries::entry(entry, orphaned)
+    }
+
+    /// Whether a webhook exists for the caller, by what was known when it was `refreshed`; if that failed, what was known
+    /// before counts. System administrators see deleted ones as well: their history stays.
+    fn sees(&self, reader: &Reader, webhook_id: i64, refreshed: Result<(), GrpcStatus>) -> Result<bool, GrpcStatus> {
+        let Some(webhook) = self.registry.known(webhook_id) else {
+            return refreshed.map(|()| false).map_err(|error| {
+                tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");
+                let message = "whether the webhook exists cannot be found out now; try again";
+                ApiError::new(ErrorCode::Unavailable, message).into()
+            });
         };
-        let webhook = webhook.map_err(|error| {
-            tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");
-            ApiError::new(ErrorCode::Unavailable, "whether the webhook exists cannot be found out now; try again")
-        })?;
-        Ok(webhook.is_some_and(|webhook| {
-            let within_reach = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
-            webhook.instance == reader.instance && within_reach
-        }))
+        let within_reach = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
+        Ok(webhook.instance == reader.instance && within_reach)
     }
 }
 

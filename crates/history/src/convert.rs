@@ -10,7 +10,7 @@ use proto::{
 };
 use uuid::Uuid;
 
-use crate::model::{Attempt, CheckItem, Delivery, EventKey, OpenEvent, Record, What};
+use crate::model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Record, What};
 
 /// What is wrong with a message; for callers and for the parked queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,16 +23,21 @@ pub(crate) fn record(record: internal::AttemptRecord) -> Result<Record, Invalid>
     let what = match record.what.ok_or(Invalid("what: one of attempt, hold, cancel is required"))? {
         attempt_record::What::Attempt(attempt) => What::Attempt(Box::new(self::attempt(attempt))),
         attempt_record::What::Hold(hold) => {
-            if hold.reason() == internal::HoldReason::Unspecified {
-                return Err(Invalid("hold.reason: is required"));
-            }
-            What::Hold { due_at: hold.due_at, config_version: hold.config_version }
+            What::Hold { reason: hold_reason(&hold)?, due_at: hold.due_at, config_version: hold.config_version }
         }
         attempt_record::What::Cancel(cancel) => {
             What::Cancel { at: cancel.at, error_class: clean(cancel.error_class), error: clean(cancel.error) }
         }
     };
     Ok(Record { delivery, number: number(record.number)?, body: record.body, what })
+}
+
+fn hold_reason(hold: &internal::Hold) -> Result<HoldReason, Invalid> {
+    match hold.reason() {
+        internal::HoldReason::Unspecified => Err(Invalid("hold.reason: is required")),
+        internal::HoldReason::Inactive => Ok(HoldReason::Inactive),
+        internal::HoldReason::UnknownWebhook => Ok(HoldReason::UnknownWebhook),
+    }
 }
 
 /// An event to open from a message.

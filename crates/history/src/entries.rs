@@ -9,12 +9,12 @@ use proto::{
 };
 
 use crate::{
-    model::Status,
+    model::{HoldReason, Status},
     store::{self, WholeDelivery, WholeEntry},
 };
 
-/// An entry without headers and bodies.
-pub(crate) fn entry(entry: store::Entry) -> Entry {
+/// An entry without headers and bodies. `orphaned`: its project was deleted.
+pub(crate) fn entry(entry: store::Entry, orphaned: bool) -> Entry {
     let id = domain::entry_id(entry.delivery.id, u32::try_from(entry.number).unwrap_or_default());
     Entry {
         id: id.to_string(),
@@ -28,7 +28,7 @@ pub(crate) fn entry(entry: store::Entry) -> Entry {
         is_test: entry.delivery.is_test,
         time: Some(time(entry.time)),
         due_at: entry.due_at.map(time),
-        waits_for: if entry.held { "webhook inactive".to_owned() } else { String::new() },
+        waits_for: entry.held.map(waits_for).unwrap_or_default().to_owned(),
         duration_us: entry.duration_us,
         response_code: entry.response_code,
         error_class: entry.error_class,
@@ -37,11 +37,19 @@ pub(crate) fn entry(entry: store::Entry) -> Entry {
         remote_address: entry.remote_address,
         request: None,
         response: None,
+        orphaned,
     }
 }
 
-/// A delivery with everything.
-pub(crate) fn delivery(whole: WholeDelivery) -> Delivery {
+const fn waits_for(reason: HoldReason) -> &'static str {
+    match reason {
+        HoldReason::Inactive => "webhook inactive",
+        HoldReason::UnknownWebhook => "webhook not known to the dispatcher yet",
+    }
+}
+
+/// A delivery with everything. `orphaned`: its project was deleted.
+pub(crate) fn delivery(whole: WholeDelivery, orphaned: bool) -> Delivery {
     let is = |wanted| whole.entries.iter().any(|entry| entry.entry.status == wanted);
     let stands = if is(Status::Pending) {
         Status::Pending
@@ -60,15 +68,16 @@ pub(crate) fn delivery(whole: WholeDelivery) -> Delivery {
         status: status(stands).into(),
         is_test: whole.delivery.is_test,
         created_at: Some(time(whole.delivery.matched_at)),
-        entries: whole.entries.into_iter().map(|entry| whole_entry(entry, &body)).collect(),
+        entries: whole.entries.into_iter().map(|entry| whole_entry(entry, &body, orphaned)).collect(),
+        orphaned,
     }
 }
 
 /// An entry with what was sent and what came back; nothing was sent where no attempt was made, and nothing came back
 /// without a status.
-fn whole_entry(whole: WholeEntry, body: &Bytes) -> Entry {
+fn whole_entry(whole: WholeEntry, body: &Bytes, orphaned: bool) -> Entry {
     let truncated = whole.entry.response_truncated;
-    let mut entry = entry(whole.entry);
+    let mut entry = entry(whole.entry, orphaned);
     if whole.made {
         // What was written here can be read here.
         let request = HttpRequest::decode(whole.request_headers.as_slice()).unwrap_or_default();

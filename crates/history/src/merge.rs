@@ -53,6 +53,8 @@ pub(crate) struct Wait {
     pub(crate) state: i16,
     pub(crate) due_at: i64,
     pub(crate) config_version: i64,
+    /// Why it is held.
+    pub(crate) hold_reason: i16,
     pub(crate) generation: i32,
     pub(crate) leased_until: i64,
     /// While it is held: when it may be queued again at the earliest.
@@ -61,18 +63,29 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// What a delivery waits for when its event is opened.
-    pub(crate) const fn first(delivery: &Delivery) -> Self {
+    /// A wait for the first attempt.
+    const fn new(state: WaitState, due_at: i64, since: i64) -> Self {
         Self {
             number: 1,
-            state: WaitState::Event.code(),
-            due_at: delivery.matched_at,
+            state: state.code(),
+            due_at,
             config_version: 0,
+            hold_reason: 0,
             generation: 0,
             leased_until: 0,
             not_before: 0,
-            since: delivery.matched_at,
+            since,
         }
+    }
+
+    /// What a delivery waits for when its event is opened.
+    pub(crate) const fn first(delivery: &Delivery) -> Self {
+        Self::new(WaitState::Event, delivery.matched_at, delivery.matched_at)
+    }
+
+    /// What is in a row that is only there to be locked.
+    pub(crate) const fn nothing() -> Self {
+        Self { number: 0, ..Self::new(WaitState::Event, 0, 0) }
     }
 }
 
@@ -207,17 +220,14 @@ impl<'a> State<'a> {
                 self.attempt(record, rank, is_final);
                 if !is_final {
                     let ended_at = attempt.started_at.saturating_add(attempt.duration_us);
-                    self.wait_for(
-                        record.number.saturating_add(1),
-                        WaitState::Message,
-                        attempt.next_due_at,
-                        0,
-                        ended_at,
-                    );
+                    let next = Wait::new(WaitState::Message, attempt.next_due_at, ended_at);
+                    self.wait_for(Wait { number: record.number.saturating_add(1), ..next });
                 }
             }
-            What::Hold { due_at, config_version } => {
-                self.wait_for(record.number, WaitState::Held, *due_at, *config_version, record.delivery.matched_at);
+            What::Hold { reason, due_at, config_version } => {
+                let held = Wait::new(WaitState::Held, *due_at, record.delivery.matched_at);
+                let (config_version, hold_reason) = (*config_version, reason.code());
+                self.wait_for(Wait { number: record.number, config_version, hold_reason, ..held });
             }
             What::Cancel { at, .. } => self.attempt(record, unmade(*at), true),
         }
@@ -239,9 +249,7 @@ impl<'a> State<'a> {
         }
     }
 
-    fn wait_for(&mut self, number: i32, state: WaitState, due_at: i64, config_version: i64, since: i64) {
-        let state = state.code();
-        let new = Wait { number, state, due_at, config_version, generation: 0, leased_until: 0, not_before: 0, since };
+    fn wait_for(&mut self, new: Wait) {
         self.wait = Some(match self.wait {
             Some(old) => better_wait(old, new),
             None => new,
@@ -275,19 +283,21 @@ impl<'a> State<'a> {
 /// Of two waits the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
 /// being queued again calls that off, because nobody may be left to send it.
 ///
-/// A hold under an older configuration than the one it was last queued again under comes from a dispatcher that has not
-/// heard of that: it would hold it again and again, so [`Wait::not_before`] stays.
+/// A hold under a configuration that is not newer than the one it was last queued again under comes from a dispatcher
+/// that has not heard of that, or cannot use the webhook as it is (it is older than the subscription service): it would
+/// hold it again and again, so [`Wait::not_before`] stays.
 fn better_wait(old: Wait, new: Wait) -> Wait {
     const HELD: i16 = WaitState::Held.code();
     if old.number != new.number {
         return if old.number > new.number { old } else { new };
     }
     let since = old.since.max(new.since);
-    let not_before = if new.config_version < old.config_version { old.not_before } else { 0 };
+    let not_before = if new.config_version <= old.config_version { old.not_before } else { 0 };
     let kept = match (old.state, new.state) {
         (HELD, HELD) => {
-            let (config_version, due_at) = (old.config_version, old.due_at).max((new.config_version, new.due_at));
-            Wait { config_version, due_at, leased_until: 0, not_before, ..old }
+            let hold = |wait: &Wait| (wait.config_version, wait.due_at, wait.hold_reason);
+            let (config_version, due_at, hold_reason) = hold(&old).max(hold(&new));
+            Wait { config_version, due_at, hold_reason, leased_until: 0, not_before, ..old }
         }
         (HELD, _) => old,
         (_, HELD) => {

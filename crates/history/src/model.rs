@@ -66,6 +66,8 @@ pub enum What {
     Attempt(Box<Attempt>),
     /// It waits here until it is released.
     Hold {
+        /// Why.
+        reason: HoldReason,
         /// When to go on, were it not for the reason.
         due_at: i64,
         /// The configuration version that was in force.
@@ -161,8 +163,9 @@ pub enum Opened {
     New,
     /// Its id was published before; send nothing.
     Duplicate,
-    /// It was opened before by the same publish; send to these webhooks (ascending).
-    Redelivered(Vec<i64>),
+    /// It was opened before by the same publish; send to these webhooks (ascending), to each in the format that it was
+    /// opened with.
+    Redelivered(Vec<(i64, String)>),
 }
 
 /// A delivery about to be sent.
@@ -205,6 +208,35 @@ impl WaitState {
             0 => Self::Event,
             2 => Self::Held,
             _ => Self::Message,
+        }
+    }
+}
+
+/// Why a delivery is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// Its webhook is inactive.
+    Inactive,
+    /// The dispatcher does not know its webhook.
+    UnknownWebhook,
+}
+
+impl HoldReason {
+    /// As it is stored; 0 is for what is not held.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::Inactive => 1,
+            Self::UnknownWebhook => 2,
+        }
+    }
+
+    /// From what is stored.
+    #[must_use]
+    pub const fn from_code(code: i16) -> Self {
+        match code {
+            2 => Self::UnknownWebhook,
+            _ => Self::Inactive,
         }
     }
 }

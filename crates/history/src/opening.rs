@@ -28,6 +28,7 @@ pub(crate) struct KnownWait {
     pub(crate) event_id: Uuid,
     pub(crate) delivery_id: Uuid,
     pub(crate) webhook_id: i64,
+    pub(crate) format: String,
     pub(crate) number: i32,
     pub(crate) state: i16,
 }
@@ -143,6 +144,7 @@ fn redelivered(fresh: &[&(i64, String)], waiting: &[&KnownWait], known: &Known) 
     let unsent = waiting.iter().filter(|wait| {
         wait.number == 1 && wait.state == WaitState::Event.code() && !known.attempted.contains(&wait.delivery_id)
     });
-    let webhooks: BTreeSet<i64> = unsent.map(|wait| wait.webhook_id).chain(fresh.iter().map(|to| to.0)).collect();
-    Opened::Redelivered(webhooks.into_iter().collect())
+    let unsent = unsent.map(|wait| (wait.webhook_id, wait.format.clone()));
+    let unsent: BTreeSet<(i64, String)> = unsent.chain(fresh.iter().map(|to| (*to).clone())).collect();
+    Opened::Redelivered(unsent.into_iter().collect())
 }

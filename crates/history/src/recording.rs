@@ -6,8 +6,8 @@ use domain::Clock;
 use proto::{
     error::{ApiError, ErrorCode},
     internal::v1::{
-        CheckRequest, CheckResponse, OpenOutcome, OpenRequest, OpenResponse, OpenResult, RecordRequest, RecordResponse,
-        recording_server::Recording,
+        CheckRequest, CheckResponse, OpenDelivery, OpenOutcome, OpenRequest, OpenResponse, OpenResult, RecordRequest,
+        RecordResponse, recording_server::Recording,
     },
 };
 use runtime::ServiceCredential;
@@ -58,12 +58,13 @@ fn all<M, T>(messages: Vec<M>, list: &str, read: fn(M) -> Result<T, Invalid>) ->
 }
 
 fn result(opened: Opened) -> OpenResult {
-    let (outcome, unsent_webhook_ids) = match opened {
+    let (outcome, unsent) = match opened {
         Opened::New => (OpenOutcome::New, Vec::new()),
         Opened::Duplicate => (OpenOutcome::Duplicate, Vec::new()),
         Opened::Redelivered(unsent) => (OpenOutcome::Redelivered, unsent),
     };
-    OpenResult { outcome: outcome.into(), unsent_webhook_ids }
+    let unsent = unsent.into_iter().map(|(webhook_id, format)| OpenDelivery { webhook_id, format }).collect();
+    OpenResult { outcome: outcome.into(), unsent }
 }
 
 /// What a caller is told when the store fails; the log has the rest.

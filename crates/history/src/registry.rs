@@ -1,14 +1,14 @@
-//! What history knows of webhooks: whose they are, whether they are active, and which were deleted.
+//! What history knows of webhooks and projects: whose they are, whether they are active, and which were deleted.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
 use domain::Scope;
 use proto::{channel::GrpcChannel, internal::v1::WebhookConfig};
-use runtime::ChangesFollower;
+use runtime::{Changes, ChangesFollower};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -23,11 +23,11 @@ pub(crate) struct Webhook {
 
 #[derive(Default)]
 struct State {
-    /// All changes up to this version are in; 0: nothing was loaded yet.
-    version: i64,
     webhooks: HashMap<i64, Webhook>,
     /// Deleted webhooks, and when that was learned.
     deleted: Vec<(String, i64, Instant)>,
+    /// Deleted projects of each instance.
+    deleted_projects: HashMap<String, HashSet<i64>>,
 }
 
 /// Webhooks as the subscription service last told them.
@@ -35,6 +35,9 @@ pub(crate) struct Registry {
     follower: ChangesFollower,
     state: RwLock<State>,
 }
+
+/// How long a reader waits for news; then what is known counts.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// Knows nothing yet. `channel` carries the services' credential.
@@ -44,15 +47,18 @@ impl Registry {
 
     /// Learns what has changed. What was saved before the call is then known.
     pub(crate) async fn refresh(&self) -> Result<(), Status> {
-        let version = self.follower.sync(|change| self.apply(change)).await?;
-        let mut state = self.write();
-        state.version = state.version.max(version);
-        Ok(())
+        self.follower.sync(|changes| self.apply(changes)).await.map(drop)
+    }
+
+    /// As [`Registry::refresh`], for somebody who is waiting.
+    pub(crate) async fn refresh_soon(&self) -> Result<(), Status> {
+        let late = |_| Status::unavailable("the subscription service does not answer in time");
+        tokio::time::timeout(PATIENCE, self.refresh()).await.map_err(late)?
     }
 
     /// The version up to which everything is known; `None`: nothing was loaded yet.
     pub(crate) fn version(&self) -> Option<i64> {
-        Some(self.read().version).filter(|version| *version > 0)
+        Some(self.follower.version()).filter(|version| *version > 0)
     }
 
     /// Of these webhooks the active ones.
@@ -75,38 +81,22 @@ impl Registry {
         self.read().webhooks.get(&id).cloned()
     }
 
-    /// A webhook as it is now, or as it was last known to be if that cannot be found out.
-    pub(crate) async fn current(&self, id: i64) -> Result<Option<Webhook>, Status> {
-        match self.refresh().await {
-            Ok(()) => Ok(self.known(id)),
-            Err(error) => self.known(id).map(Some).ok_or(error),
-        }
+    /// Whether a project was deleted.
+    pub(crate) fn is_deleted_project(&self, instance: &str, project_id: i64) -> bool {
+        self.read().deleted_projects.get(instance).is_some_and(|projects| projects.contains(&project_id))
     }
 
-    /// A webhook; asks again if it is not known, because it may be new.
-    pub(crate) async fn look_up(&self, id: i64) -> Result<Option<Webhook>, Status> {
-        if let Some(webhook) = self.known(id) {
-            return Ok(Some(webhook));
-        }
-        self.refresh().await?;
-        Ok(self.known(id))
-    }
-
-    fn apply(&self, change: WebhookConfig) {
-        let scope = if change.all_projects {
-            Scope::All
-        } else {
-            let mut projects = change.projects;
-            projects.sort_unstable();
-            Scope::Projects(projects)
-        };
-        let webhook = Webhook { instance: change.instance, active: change.active, deleted: change.deleted, scope };
+    fn apply(&self, changes: Changes) {
         let mut state = self.write();
-        let known_deleted = state.webhooks.get(&change.id).is_some_and(|known| known.deleted);
-        if webhook.deleted && !known_deleted {
-            state.deleted.push((webhook.instance.clone(), change.id, Instant::now()));
+        if changes.whole {
+            *state = State::default();
         }
-        state.webhooks.insert(change.id, webhook);
+        for webhook in changes.webhooks {
+            state.set(webhook);
+        }
+        for project in changes.deleted_projects {
+            state.deleted_projects.entry(project.instance).or_default().insert(project.project_id);
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -115,5 +105,23 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn set(&mut self, change: WebhookConfig) {
+        let scope = if change.all_projects {
+            Scope::All
+        } else {
+            let mut projects = change.projects;
+            projects.sort_unstable();
+            Scope::Projects(projects)
+        };
+        let webhook = Webhook { instance: change.instance, active: change.active, deleted: change.deleted, scope };
+        let known_deleted = self.webhooks.get(&change.id).is_some_and(|known| known.deleted);
+        if webhook.deleted && !known_deleted {
+            self.deleted.push((webhook.instance.clone(), change.id, Instant::now()));
+        }
+        self.webhooks.insert(change.id, webhook);
     }
 }

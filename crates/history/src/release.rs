@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How long a delivery waits for its webhook to be activated.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longer than the broker takes to confirm. Also how long a delivery rests that was held again by a dispatcher which does
-/// not know yet why it was released.
+/// not know yet why it was released, or under a configuration that is not known here.
 const LEASE: Duration = Duration::from_secs(30);
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
@@ -157,7 +157,9 @@ impl Release {
     async fn release_some(&self, webhook_id: i64, config_version: i64) -> Result<More, Trouble> {
         let now = self.clock.now();
         let leased_until = now.plus(LEASE).as_micros();
-        let take = TakeHeld { webhook_id, config_version, now: now.as_micros(), leased_until, limit: RELEASE };
+        let held_before = now.minus(LEASE).as_micros();
+        let take =
+            TakeHeld { webhook_id, config_version, held_before, now: now.as_micros(), leased_until, limit: RELEASE };
         let taken = self.store.take_held(take).await?;
         let more = More(i64::try_from(taken.len()).is_ok_and(|taken| taken == RELEASE));
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());

@@ -16,7 +16,7 @@ use serde::{
 /// Room for the envelope and an entity with all its counts, so that the buffer need not grow.
 const TYPICAL_BYTES: usize = 2048;
 
-/// Why an event has no generic payload.
+/// Why an event has no body.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The event lacks a member that every payload has.
@@ -87,7 +87,7 @@ pub fn render_generic(event: &Event, is_test: bool) -> Result<Vec<u8>, RenderErr
 }
 
 /// The event's project; that of a mention is the project of what the comment stands on.
-fn project_of<'a>(event: &'a Event, data: &'a Data) -> Result<&'a Project, RenderError> {
+pub(crate) fn project_of<'a>(event: &'a Event, data: &'a Data) -> Result<&'a Project, RenderError> {
     match data {
         Data::UserMentioned(mention) => mention
             .entity

@@ -1,5 +1,7 @@
 //! Between the schema's types and the domain's.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use domain::Timestamp;
 use uuid::Uuid;
@@ -22,6 +24,13 @@ pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+/// A length of time as the schema has it.
+#[must_use]
+pub fn duration(length: Duration) -> prost_types::Duration {
+    let seconds = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+    prost_types::Duration { seconds, nanos: i32::try_from(length.subsec_nanos()).unwrap_or_default() }
 }
 
 /// A time from the schema, to the microsecond.

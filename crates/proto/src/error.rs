@@ -24,6 +24,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// It does not fit the object's state.
     Conflict,
+    /// The object is not the version that the caller wants to change.
+    PreconditionFailed,
     /// The request is too large.
     TooLarge,
     /// The body is not JSON by its content type.
@@ -41,7 +43,7 @@ pub enum ErrorCode {
 use ErrorCode as E;
 
 /// Code, name in answers, gRPC status, HTTP status.
-const TABLE: [(ErrorCode, &str, Code, u16); 13] = [
+const TABLE: [(ErrorCode, &str, Code, u16); 14] = [
     (E::Malformed, "malformed", Code::InvalidArgument, 400),
     (E::Unauthenticated, "unauthenticated", Code::Unauthenticated, 401),
     (E::Forbidden, "forbidden", Code::PermissionDenied, 403),
@@ -49,6 +51,7 @@ const TABLE: [(ErrorCode, &str, Code, u16); 13] = [
     (E::NotFound, "not_found", Code::NotFound, 404),
     (E::MethodNotAllowed, "method_not_allowed", Code::Unimplemented, 405),
     (E::Conflict, "conflict", Code::FailedPrecondition, 409),
+    (E::PreconditionFailed, "precondition_failed", Code::Aborted, 412),
     (E::TooLarge, "too_large", Code::OutOfRange, 413),
     (E::UnsupportedMediaType, "unsupported_media_type", Code::InvalidArgument, 415),
     (E::Validation, "validation_failed", Code::InvalidArgument, 422),

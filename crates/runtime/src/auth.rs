@@ -66,7 +66,16 @@ pub struct RemoteAuthenticator {
 struct Known {
     answered: Instant,
     asked: Instant,
+    /// When the token stops working; `None`: never.
+    expires: Option<Instant>,
     identity: Identity,
+}
+
+impl Known {
+    /// Whether it may serve, fresh or not.
+    fn serves(&self) -> bool {
+        self.answered.elapsed() < STALE && self.expires.is_none_or(|end| Instant::now() < end)
+    }
 }
 
 impl std::fmt::Debug for RemoteAuthenticator {
@@ -85,21 +94,20 @@ impl RemoteAuthenticator {
     /// What is known of a token, and whether that is fresh.
     fn recall(&self, key: &[u8; 32]) -> Option<(Identity, bool)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(key).filter(|known| known.answered.elapsed() < STALE)?;
+        let known = known.get(key).filter(|known| known.serves())?;
         Some((known.identity.clone(), known.asked.elapsed() < FRESH))
     }
 
-    fn remember(&self, key: [u8; 32], asked: Instant, identity: Option<&Identity>) {
+    fn remember(&self, key: [u8; 32], answer: Known) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match identity {
-            None => drop(known.remove(&key)),
-            Some(identity) => {
-                if known.len() >= CAPACITY {
-                    known.clear();
-                }
-                known.insert(key, Known { answered: asked, asked, identity: identity.clone() });
-            }
+        if known.len() >= CAPACITY {
+            known.clear();
         }
+        known.insert(key, answer);
+    }
+
+    fn forget(&self, key: &[u8; 32]) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// The subscription service is away: for a moment the next requests do not ask it either.
@@ -127,12 +135,17 @@ impl Authenticator for RemoteAuthenticator {
         let answer = tokio::time::timeout(patience, answer).await;
         match answer.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
             Ok(answer) => {
-                let identity = identity(answer.into_inner())?;
-                self.remember(key, asked, Some(&identity));
+                let answer = answer.into_inner();
+                // Counted from before the question, so that it does not end too late. A time that is too long for a
+                // clock is as good as none.
+                let lifetime = answer.expires_in.map(lifetime).transpose()?;
+                let expires = lifetime.and_then(|lifetime| asked.checked_add(lifetime));
+                let identity = identity(answer)?;
+                self.remember(key, Known { answered: asked, asked, expires, identity: identity.clone() });
                 Ok(identity)
             }
             Err(status) if status.code() == Code::Unauthenticated => {
-                self.remember(key, asked, None);
+                self.forget(&key);
                 Err(status)
             }
             Err(status) => {
@@ -144,6 +157,10 @@ impl Authenticator for RemoteAuthenticator {
             }
         }
     }
+}
+
+fn lifetime(duration: prost_types::Duration) -> Result<Duration, Status> {
+    Duration::try_from(duration).map_err(|_| Status::internal("the subscription service answered a time that is none"))
 }
 
 fn identity(answer: AuthenticateResponse) -> Result<Identity, Status> {
@@ -160,7 +177,87 @@ fn identity(answer: AuthenticateResponse) -> Result<Identity, Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use proto::{
+        channel::LocalServices,
+        internal::v1::{
+            ChangesRequest, ChangesResponse,
+            configuration_server::{Configuration, ConfigurationServer},
+        },
+    };
+    use tonic::{Request, Response, service::Routes};
+
     use super::*;
+
+    /// A subscription service that knows one token, or is away.
+    #[derive(Clone, Default)]
+    struct Fake(Arc<Mutex<Option<AuthenticateResponse>>>);
+
+    #[tonic::async_trait]
+    impl Configuration for Fake {
+        async fn changes(&self, _: Request<ChangesRequest>) -> Result<Response<ChangesResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn authenticate(
+            &self,
+            _: Request<AuthenticateRequest>,
+        ) -> Result<Response<AuthenticateResponse>, Status> {
+            let answer = self.0.lock().unwrap().clone();
+            answer.map(Response::new).ok_or_else(|| Status::unavailable("away"))
+        }
+    }
+
+    impl Fake {
+        /// An authenticator that has asked it about a token that works for this long.
+        async fn asked(&self, expires_in: Option<Duration>) -> RemoteAuthenticator {
+            let services = LocalServices::default();
+            services.set(Routes::new(ConfigurationServer::new(self.clone())));
+            *self.0.lock().unwrap() = Some(AuthenticateResponse {
+                role: "member".into(),
+                expires_in: expires_in.map(|time| prost_types::Duration::try_from(time).unwrap()),
+                ..AuthenticateResponse::default()
+            });
+            let authenticator = RemoteAuthenticator::new(services.channel());
+            assert!(authenticator.authenticate("token").await.is_ok());
+            *self.0.lock().unwrap() = None;
+            authenticator
+        }
+    }
+
+    async fn verdict(authenticator: &RemoteAuthenticator) -> Option<Code> {
+        authenticator.authenticate("token").await.err().map(|status| status.code())
+    }
+
+    /// As if the answer had been given so much earlier.
+    fn age(authenticator: &RemoteAuthenticator, by: Duration) {
+        for known in authenticator.known.lock().unwrap().values_mut() {
+            known.answered -= by;
+            known.asked -= by;
+            known.expires = known.expires.map(|end| end - by);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_answer_serves_while_the_service_is_away_and_no_longer_than_the_token() {
+        for (lifetime, served) in [(None, 299), (Some(60), 58), (Some(600), 299), (Some(i64::MAX as u64), 299)] {
+            let authenticator = Fake::default().asked(lifetime.map(Duration::from_secs)).await;
+            age(&authenticator, Duration::from_secs(served));
+            assert_eq!(verdict(&authenticator).await, None, "{lifetime:?}");
+            age(&authenticator, Duration::from_secs(2));
+            assert_eq!(verdict(&authenticator).await, Some(Code::Unavailable), "{lifetime:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fresh_answer_serves_no_longer_than_the_token() {
+        let authenticator = Fake::default().asked(Some(FRESH / 2)).await;
+        assert_eq!(verdict(&authenticator).await, None);
+        // Still fresh, but for its token.
+        age(&authenticator, FRESH / 2);
+        assert_eq!(verdict(&authenticator).await, Some(Code::Unavailable));
+    }
 
     #[test]
     fn only_bearer_tokens_count() {

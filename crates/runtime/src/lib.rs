@@ -18,7 +18,7 @@ pub use auth::{Authenticator, RemoteAuthenticator, caller};
 pub use credential::{CredentialError, ServiceCredential};
 pub use dns::{Resolver, SystemResolver};
 pub use failure::explain;
-pub use follow::ChangesFollower;
+pub use follow::{Changes, ChangesFollower};
 pub use grpc::{ConnectError, connect};
 pub use health::Health;
 pub use program::{Addresses, Listeners, Program, ProgramError};

@@ -19,22 +19,42 @@ pub(crate) fn to_webhooks(caller: &Identity) -> Result<Reach, ApiError> {
     Ok(Reach { instance: instance(caller)?, projects })
 }
 
-/// The instance that a caller may create a webhook in, for these projects (`None`: all).
+/// Whether a caller who manages webhooks may choose these projects for one (`None`: all).
 ///
 /// # Errors
-/// Forbidden to members and publishers, and to project administrators beyond their projects.
-pub(crate) fn to_new_webhook(caller: &Identity, projects: Option<&[i64]>) -> Result<InstanceId, ApiError> {
-    let reach = to_webhooks(caller)?;
+/// Forbidden to project administrators beyond their projects.
+pub(crate) fn to_scope(caller: &Identity, projects: Option<&[i64]>) -> Result<(), ApiError> {
     let scope = projects.map_or(Scope::All, |projects| Scope::Projects(projects.to_vec()));
     // No project at all is a mistake in a field, and told as such.
     if projects.is_some_and(<[i64]>::is_empty) || caller.manages(&scope) {
-        return Ok(reach.instance);
+        return Ok(());
     }
     let message = match scope {
         Scope::All => "only a system_admin may choose all projects; name projects that the token administers",
         Scope::Projects(_) => "projects must all be among those that the token administers",
     };
     Err(ApiError::new(ErrorCode::Forbidden, message))
+}
+
+/// The instance whose plan or project a caller tells of; `named` is the one that the request names.
+///
+/// # Errors
+/// Forbidden to all but publishers, and to those of another instance; a mistake in `instance`.
+pub(crate) fn to_told_instance(caller: &Identity, named: &str) -> Result<InstanceId, ApiError> {
+    if caller.role != Role::Publisher {
+        let message =
+            format!("a {} may not tell of plans and projects; use a token of a publisher", caller.role.name());
+        return Err(ApiError::new(ErrorCode::Forbidden, message));
+    }
+    let mistake = |text: String| ApiError::fields(vec![("instance".to_owned(), text)]);
+    if !named.is_empty() {
+        named.parse::<InstanceId>().map_err(|error| mistake(error.to_string()))?;
+    }
+    match caller.instance_for(named) {
+        Some(instance) => Ok(instance),
+        None if named.is_empty() => Err(mistake("is required: this token is for all instances".to_owned())),
+        None => Err(ApiError::new(ErrorCode::Forbidden, "instance: this token is for another instance")),
+    }
 }
 
 /// The tokens that a caller may manage: those of its instance. A token for all instances belongs to none, and there is no
@@ -123,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn new_webhooks_stay_within_the_projects() {
+    fn scopes_stay_within_the_projects() {
         let system = caller(Role::SystemAdmin);
         let project = caller(Role::ProjectAdmin(vec![1, 2]));
         for (caller, projects, permitted) in [
@@ -134,7 +154,28 @@ mod tests {
             (&project, Some(&[1, 3]), false),
             (&project, Some(&[]), true),
         ] {
-            assert_eq!(to_new_webhook(caller, projects).is_ok(), permitted, "{caller:?} {projects:?}");
+            assert_eq!(to_scope(caller, projects).is_ok(), permitted, "{caller:?} {projects:?}");
+        }
+    }
+
+    #[test]
+    fn publishers_tell_of_their_instance() {
+        let own = caller(Role::Publisher);
+        let everywhere = Identity { instance: None, ..own.clone() };
+        for (caller, named, expected) in [
+            (&own, "", Ok("acme")),
+            (&own, "acme", Ok("acme")),
+            (&own, "other", Err(ErrorCode::Forbidden)),
+            (&own, "No Name", Err(ErrorCode::Validation)),
+            (&everywhere, "other", Ok("other")),
+            (&everywhere, "", Err(ErrorCode::Validation)),
+            (&everywhere, "No Name", Err(ErrorCode::Validation)),
+        ] {
+            let found = to_told_instance(caller, named).map_err(|error| error.code);
+            assert_eq!(found.as_ref().map(InstanceId::as_str), expected.as_ref().copied(), "{caller:?} {named}");
+        }
+        for role in [Role::SystemAdmin, Role::ProjectAdmin(vec![1]), Role::Member] {
+            assert_eq!(to_told_instance(&caller(role), "").unwrap_err().code, ErrorCode::Forbidden);
         }
     }
 }

@@ -2,32 +2,39 @@
 
 use std::sync::Arc;
 
-use domain::{InstanceId, Scope};
+use domain::{Clock, InstanceId, Scope};
 use prost::Message as _;
-use proto::internal::v1::{
-    AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, SigningSecret, WebhookConfig,
-    configuration_server::Configuration as Rpc,
+use proto::{
+    convert::{duration, timestamp},
+    internal::v1::{
+        AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeletedProject, RequestHeader,
+        SigningSecret, WebhookConfig, configuration_server::Configuration as Rpc,
+    },
 };
-use runtime::{Authenticator, ServiceCredential};
+use runtime::ServiceCredential;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use crate::{
+    credentials::Credentials,
     failure,
     secret_box::{Purpose, SecretBox},
-    store::{ChangedWebhook, Store},
+    store::{Changed, ChangedWebhook, SealedWebhook, Store},
+    token::{Known, StoreAuthenticator},
 };
 
-/// Webhooks in one answer, at most.
+/// Changes in one answer, at most.
 const PAGE: u32 = 2_000;
-/// An answer ends with the webhook that brings it over this, so that it stays below gRPC's usual limit of 4 MiB.
+/// An answer ends with the change that brings it over this, so that it stays below gRPC's usual limit of 4 MiB.
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The service and what it works with.
 pub(crate) struct Configuration {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Arc<SecretBox>,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) authenticator: Arc<StoreAuthenticator>,
     pub(crate) credential: ServiceCredential,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[tonic::async_trait]
@@ -36,18 +43,12 @@ impl Rpc for Configuration {
         self.credential.check(request.metadata())?;
         let ChangesRequest { since, with_secrets } = request.into_inner();
         let changes = self.store.changes(since.max(0), PAGE).await.map_err(failure::of_store)?;
-        let mut answer = ChangesResponse {
-            version: changes.version,
-            webhooks: Vec::with_capacity(changes.webhooks.len()),
-            more: changes.more,
-        };
+        let mut answer = ChangesResponse { version: changes.version, more: changes.more, ..ChangesResponse::default() };
         let mut bytes = 0;
-        let mut rest = changes.webhooks.into_iter();
+        let mut rest = changes.items.into_iter();
         while let Some(changed) = rest.next() {
-            let config = self.config(changed, with_secrets);
-            bytes += config.encoded_len();
-            let version = config.version;
-            answer.webhooks.push(config);
+            let version = changed.version();
+            bytes += self.add(&mut answer, changed, with_secrets);
             if bytes >= PAGE_BYTES && rest.len() > 0 {
                 answer.version = version;
                 answer.more = true;
@@ -62,7 +63,8 @@ impl Rpc for Configuration {
         request: Request<AuthenticateRequest>,
     ) -> Result<Response<AuthenticateResponse>, Status> {
         self.credential.check(request.metadata())?;
-        let identity = self.authenticator.authenticate(&request.into_inner().token).await?;
+        let Known { identity, expires_at } = self.authenticator.identify(&request.into_inner().token).await?;
+        let expires_in = expires_at.map(|end| duration(end.since(self.clock.now())));
         Ok(Response::new(AuthenticateResponse {
             role: identity.role.name().to_owned(),
             instance: identity.instance.as_ref().map(InstanceId::as_str).unwrap_or_default().to_owned(),
@@ -71,47 +73,89 @@ impl Rpc for Configuration {
                 _ => Vec::new(),
             },
             name: identity.name,
+            expires_in,
         }))
     }
 }
 
 impl Configuration {
+    /// Adds a change to an answer; answers its length.
+    fn add(&self, answer: &mut ChangesResponse, changed: Changed, with_secrets: bool) -> usize {
+        match changed {
+            Changed::Webhook(changed) => {
+                let config = self.config(*changed, with_secrets);
+                let length = config.encoded_len();
+                answer.webhooks.push(config);
+                length
+            }
+            Changed::ProjectDeleted { instance, project, .. } => {
+                let deleted = DeletedProject { instance: instance.as_str().to_owned(), project_id: project };
+                let length = deleted.encoded_len();
+                answer.deleted_projects.push(deleted);
+                length
+            }
+        }
+    }
+
     fn config(&self, changed: ChangedWebhook, with_secrets: bool) -> WebhookConfig {
-        let ChangedWebhook { id, version, instance, target } = changed;
+        let ChangedWebhook { id, version, instance, webhook } = changed;
         let name = instance.as_str().to_owned();
-        let Some(target) = target else {
+        let Some(SealedWebhook { webhook, credentials }) = webhook else {
             return WebhookConfig { id, version, instance: name, deleted: true, ..WebhookConfig::default() };
         };
         let purpose = Purpose::Signing { instance: &instance, webhook: id };
-        let secrets = if with_secrets { self.signing_secrets(purpose, &target.secret) } else { Some(Vec::new()) };
-        let (all_projects, projects) = match target.scope {
+        let secrets = if with_secrets { self.secrets(purpose, &credentials) } else { Some(Secrets::default()) };
+        let (all_projects, projects) = match webhook.scope {
             Scope::All => (true, Vec::new()),
             Scope::Projects(projects) => (false, projects),
         };
+        // Nothing is sent unsigned, and one damaged row does not keep the others from being followed.
+        let active = webhook.active && secrets.is_some();
+        let Secrets { signing, headers } = secrets.unwrap_or_default();
         WebhookConfig {
             id,
             version,
             deleted: false,
             instance: name,
-            // Nothing is sent unsigned, and one damaged row does not keep the others from being followed.
-            active: target.active && secrets.is_some(),
-            r#type: target.kind,
-            url: target.url,
-            events: target.events,
+            active,
+            r#type: webhook.kind,
+            url: webhook.url,
+            events: webhook.events,
             all_projects,
             projects,
-            allow_insecure: target.allow_insecure,
-            secrets: secrets.unwrap_or_default(),
+            allow_insecure: webhook.allow_insecure,
+            secrets: signing,
+            headers,
+            filter: webhook.filter,
         }
     }
 
-    fn signing_secrets(&self, purpose: Purpose<'_>, sealed: &[u8]) -> Option<Vec<SigningSecret>> {
-        match self.secrets.open(purpose, sealed) {
-            Ok(text) => Some(vec![SigningSecret { text, expires_at: None }]),
+    fn secrets(&self, purpose: Purpose<'_>, sealed: &[u8]) -> Option<Secrets> {
+        let opened = self.secrets.open(purpose, sealed).map_err(|error| error.to_string());
+        let parsed =
+            opened.and_then(|text| Credentials::parse(&Zeroizing::new(text)).map_err(|error| error.to_string()));
+        match parsed {
+            Ok(credentials) => Some(self.told(&credentials)),
             Err(error) => {
-                tracing::error!(?purpose, %error, "a signing secret cannot be read; its webhook counts as inactive");
+                tracing::error!(?purpose, error, "the secrets of a webhook cannot be read; it counts as inactive");
                 None
             }
         }
     }
+
+    fn told(&self, credentials: &Credentials) -> Secrets {
+        let signing = credentials.signing(self.clock.now());
+        let signing = signing
+            .map(|secret| SigningSecret { text: secret.text.clone(), expires_at: secret.expires_at().map(timestamp) });
+        let headers = credentials.headers.iter();
+        let headers = headers.map(|header| RequestHeader { name: header.name.clone(), value: header.value.clone() });
+        Secrets { signing: signing.collect(), headers: headers.collect() }
+    }
+}
+
+/// What the dispatcher alone is told.
+#[derive(Default)]
+struct Secrets {
+    signing: Vec<SigningSecret>,
+    headers: Vec<RequestHeader>,
 }

@@ -32,3 +32,19 @@ pub(crate) fn of_randomness() -> ApiError {
     tracing::error!("a new token has the text of another one: this machine's random numbers are not random");
     ApiError::new(ErrorCode::Internal, "a new token could not be made; the log of the subscription service says why")
 }
+
+/// The secrets of a webhook cannot be read.
+pub(crate) fn of_opening(webhook: i64, error: &impl std::error::Error) -> ApiError {
+    tracing::error!(webhook, %error, "the secrets of a webhook cannot be read");
+    let message = format!(
+        "the secrets of webhook {webhook} cannot be read; the log of the subscription service says why. Delete the \
+         webhook and create it again if they are lost"
+    );
+    ApiError::new(ErrorCode::Internal, message)
+}
+
+/// An entry of a change log cannot be written or read as JSON.
+pub(crate) fn of_log(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "an entry of a change log is not what it should be");
+    ApiError::new(ErrorCode::Internal, "the change log is damaged; the log of the subscription service says why")
+}

@@ -1,5 +1,5 @@
 //! The subscription service: webhooks and API tokens, kept in its own database, and the services `Webhooks` (for
-//! operators) and `Configuration` (for the other services) over them.
+//! operators), `Instances` (for Testmo core) and `Configuration` (for the other services) over them.
 //!
 //! - [`store`] is the port to the database with its adapters; SQL is nowhere else.
 //! - `access` is the one place that decides who may do what.
@@ -9,8 +9,14 @@ mod access;
 mod address;
 mod bootstrap;
 mod configuration;
+mod credentials;
 mod failure;
+mod jwt;
+mod key_file;
+mod key_reader;
+mod key_ring;
 mod rest;
+mod rotation;
 mod secret_box;
 mod service;
 pub mod store;
@@ -19,13 +25,20 @@ mod token;
 use std::{fmt, sync::Arc};
 
 use domain::{AddressPolicy, Clock, IdSource};
-use proto::{internal::v1::configuration_server::ConfigurationServer, v1::webhooks_server::WebhooksServer};
+use proto::{
+    internal::v1::configuration_server::ConfigurationServer,
+    v1::{instances_server::InstancesServer, webhooks_server::WebhooksServer},
+};
 use runtime::{Authenticator, Resolver, ServiceCredential};
 use tonic::service::Routes;
 
 pub use bootstrap::{EnsureTokenError, EnsuredToken};
+pub use jwt::{JwtKey, JwtKeyError, JwtVerifier};
+pub use key_file::KeyFileError;
+pub use key_ring::{KeyId, KeyIds};
 pub use rest::rest;
-pub use secret_box::{KeyFileError, KeyId, SecretBox};
+pub use rotation::{Progress, Resealed, Rotation, RotationError};
+pub use secret_box::SecretBox;
 use secret_box::{Purpose, SecretBoxError};
 use store::{Store, StoreError};
 
@@ -35,6 +48,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Seals signing secrets.
     pub secrets: SecretBox,
+    /// Which JWTs are accepted beside tokens; `None`: none.
+    pub jwt: Option<JwtVerifier>,
     /// Where webhooks may lead.
     pub policy: AddressPolicy,
     /// Looks up the hosts of webhooks.
@@ -74,12 +89,12 @@ impl fmt::Debug for Subscription {
 pub enum StartError {
     /// The store holds secrets of another key.
     #[error(
-        "secrets.key_file holds key {used}, but the signing secrets in the database need key {needed}; name that key's \
-         file, or restore it from a backup"
+        "secrets.key_file holds {used}, but the signing secrets in the database need key {needed}; name that key's \
+         file, or restore it from a backup (a rotation keeps old keys beside the key file)"
     )]
     WrongKey {
-        /// The key that was given.
-        used: KeyId,
+        /// The keys that were given.
+        used: KeyIds,
         /// The key that the store was written with.
         needed: KeyId,
     },
@@ -95,13 +110,14 @@ pub enum StartError {
 ///
 /// # Errors
 /// A store that fails, or a secrets key other than the one that the store was written with.
-pub async fn start(parts: Parts, _tasks: &runtime::Tasks) -> Result<Subscription, StartError> {
-    let Parts { store, secrets, policy, resolver, credential, clock, ids } = parts;
+pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription, StartError> {
+    let Parts { store, secrets, jwt, policy, resolver, credential, clock, ids } = parts;
     check_key(&*store, &secrets, &*ids).await?;
     let secrets = Arc::new(secrets);
-    let authenticator: Arc<dyn Authenticator> =
-        Arc::new(token::StoreAuthenticator { store: Arc::clone(&store), clock: Arc::clone(&clock) });
-    let webhooks = service::Service {
+    key_reader::start(&store, &secrets, &clock, &*ids, tasks).await?;
+    let own = Arc::new(token::StoreAuthenticator { store: Arc::clone(&store), jwt, clock: Arc::clone(&clock) });
+    let authenticator: Arc<dyn Authenticator> = own.clone();
+    let service = Arc::new(service::Service {
         store: Arc::clone(&store),
         secrets: Arc::clone(&secrets),
         policy,
@@ -109,14 +125,17 @@ pub async fn start(parts: Parts, _tasks: &runtime::Tasks) -> Result<Subscription
         authenticator: Arc::clone(&authenticator),
         clock: Arc::clone(&clock),
         ids,
-    };
+    });
     let configuration = configuration::Configuration {
         store: Arc::clone(&store),
         secrets,
-        authenticator: Arc::clone(&authenticator),
+        authenticator: own,
         credential,
+        clock: Arc::clone(&clock),
     };
-    let routes = Routes::new(WebhooksServer::new(webhooks)).add_service(ConfigurationServer::new(configuration));
+    let routes = Routes::new(WebhooksServer::from_arc(Arc::clone(&service)))
+        .add_service(InstancesServer::from_arc(service))
+        .add_service(ConfigurationServer::new(configuration));
     Ok(Subscription { routes, authenticator, store, clock })
 }
 

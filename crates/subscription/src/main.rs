@@ -8,7 +8,7 @@ use runtime::{
     Context, Failure, Health, Program, Serves, SystemResolver,
     config::{Auth, Config},
 };
-use subscription::{EnsureTokenError, EnsuredToken, Parts, SecretBox, Subscription};
+use subscription::{EnsureTokenError, EnsuredToken, JwtVerifier, Parts, SecretBox, Subscription};
 
 fn main() -> ExitCode {
     runtime::service("testmo-subscription", Serves { http: true, grpc: true }, assemble)
@@ -19,16 +19,18 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let url = Config::require("database.url", config.database.url.as_ref())?;
     let key_file = Config::require("secrets.key_file", config.secrets.key_file.as_ref())?;
     let secrets = SecretBox::load(key_file)?;
+    let jwt = JwtVerifier::from_config(&config.auth)?;
     let history = context.channel("services.history", config.services.history.as_ref())?;
     let store = subscription::store::open_postgres(url.reveal(), context.migrate).await?;
     let mut health = Health::default();
     // The smallest question that the service itself asks.
     health.watch("database", &store, |store| async move {
-        store.changes(i64::MAX, 1).await.map(drop).map_err(|error| error.to_string())
+        store.token_by_hash(&[0; 32]).await.map(drop).map_err(|error| error.to_string())
     });
     let parts = Parts {
         store,
         secrets,
+        jwt,
         policy: config.delivery.address_policy(),
         resolver: Arc::new(SystemResolver),
         credential: context.credential.clone(),

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Clock, IdSource, Identity};
+use domain::{Clock, IdSource, Identity, Timestamp};
 use proto::error::{ApiError, ErrorCode};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use crate::{failure, store::Store};
+use crate::{
+    failure,
+    jwt::{self, JwtVerifier},
+    store::Store,
+};
 
 const PREFIX: &str = "tmwh_";
 /// 160 bits.
@@ -33,22 +37,51 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().take(SHOWN.min(text.len() / 4)).collect()
 }
 
-/// Looks tokens up in the store itself, so that a revoked one is refused at once.
+/// Who a token stands for, and until when.
+pub(crate) struct Known {
+    pub(crate) identity: Identity,
+    /// `None`: until it is revoked.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// Looks tokens up in the store itself, so that a revoked one is refused at once; JWTs tell by themselves.
 pub(crate) struct StoreAuthenticator {
     pub(crate) store: Arc<dyn Store>,
+    /// `None`: no JWT is accepted.
+    pub(crate) jwt: Option<JwtVerifier>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl StoreAuthenticator {
+    /// Who it is, and until when.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Known, ApiError> {
+        let now = self.clock.now();
+        let is_jwt = jwt::is_jwt(token);
+        if let Some(verifier) = self.jwt.as_ref().filter(|_| is_jwt) {
+            let verified = verifier.verify(token, now);
+            let verified = verified.map_err(|error| unauthenticated(format!("the JWT is not valid: {error}")))?;
+            return Ok(Known { identity: verified.identity, expires_at: Some(verified.expires_at) });
+        }
+        let found = self.store.token_by_hash(&hash(token)).await.map_err(failure::of_store)?;
+        let Some(token) = found.filter(|token| token.is_valid(now)) else {
+            let jwt = if is_jwt { ". It is a JWT, and none is accepted without auth.jwt_key_file" } else { "" };
+            return Err(unauthenticated(format!(
+                "token is not valid; it is unknown, expired or revoked: ask a system_admin for a new one{jwt}"
+            )));
+        };
+        let identity = Identity { role: token.role, instance: token.instance, name: token.name };
+        Ok(Known { identity, expires_at: token.expires_at })
+    }
+}
+
+fn unauthenticated(message: String) -> ApiError {
+    ApiError::new(ErrorCode::Unauthenticated, message)
 }
 
 #[async_trait]
 impl runtime::Authenticator for StoreAuthenticator {
     async fn authenticate(&self, token: &str) -> Result<Identity, Status> {
-        let found = self.store.token_by_hash(&hash(token)).await.map_err(failure::of_store)?;
-        let now = self.clock.now();
-        let Some(token) = found.filter(|token| token.is_valid(now)) else {
-            let message = "token is not valid; it is unknown, expired or revoked: ask a system_admin for a new one";
-            return Err(ApiError::new(ErrorCode::Unauthenticated, message).into());
-        };
-        Ok(Identity { role: token.role, instance: token.instance, name: token.name })
+        Ok(self.identify(token).await?.identity)
     }
 }
 

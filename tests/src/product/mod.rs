@@ -18,6 +18,7 @@ use launch::{Placement, READY, wait_ready};
 pub use settings::Settings;
 
 use crate::{
+    grpc::{Addresses, Grpc},
     process::Process,
     publisher::Publisher,
     random,
@@ -209,7 +210,23 @@ impl Product {
     /// Where events are published to, such as `http://127.0.0.1:50051`.
     #[must_use]
     pub fn publish_address(&self) -> String {
-        let service = if self.mode == Mode::Embedded { Service::Standalone } else { Service::Ingest };
+        self.grpc_address(Service::Ingest)
+    }
+
+    /// A client of all public gRPC services with any token.
+    #[must_use]
+    pub fn grpc(&self, token: Option<&str>) -> Grpc {
+        let addresses = Addresses {
+            ingest: self.grpc_address(Service::Ingest),
+            subscription: self.grpc_address(Service::Subscription),
+            history: self.grpc_address(Service::History),
+        };
+        Grpc::new(&addresses, token)
+    }
+
+    /// Where the services of a program are; embedded, all are in one.
+    fn grpc_address(&self, service: Service) -> String {
+        let service = if self.mode == Mode::Embedded { Service::Standalone } else { service };
         format!("http://127.0.0.1:{}", self.placements[&service].ports.grpc)
     }
 

@@ -20,7 +20,7 @@ use blackbox::{
 const LONG: Duration = Duration::from_secs(60);
 
 /// The program, in a folder and with no environment.
-fn program(folder: &Path) -> Command {
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(Service::Standalone.path());
     command.current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
     command
@@ -46,7 +46,7 @@ async fn output(mut command: Command) -> Output {
 }
 
 /// Status, standard output and standard error.
-async fn told(command: Command) -> (Option<i32>, String, String) {
+pub(crate) async fn told(command: Command) -> (Option<i32>, String, String) {
     let output = output(command).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))

@@ -1,6 +1,7 @@
 //! The tests of the whole product over REST, gRPC and HTTP, the same list in both modes; and the tests of the harness.
 
 mod access;
+mod apply;
 mod architecture;
 mod command_line;
 mod crashes;
@@ -13,6 +14,7 @@ mod matching;
 mod pausing;
 mod rest_input;
 mod retries;
+mod roles;
 mod secrets;
 mod startup;
 mod stock_tools;

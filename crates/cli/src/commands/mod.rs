@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub(crate) mod apply;
 pub(crate) mod config;
 pub(crate) mod health;
 pub(crate) mod publish;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod token;
 

@@ -2,21 +2,23 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use http::Method;
 use runtime::config::Config;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::read_token;
-use crate::{out::say, rest::Rest};
+use crate::{
+    out::{escape, say},
+    rest::{Rest, expect},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// Address of the REST API; `http.listen` by default.
     #[arg(long, value_name = "ADDRESS")]
     server: Option<String>,
-    /// File with the token of a system administrator; `admin.token` in the data folder by default.
+    /// File with the token of an administrator; `admin.token` in the data folder by default.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -58,7 +60,8 @@ pub(crate) enum Token {
 }
 
 impl Server {
-    fn rest(&self, config: &Config) -> anyhow::Result<Rest> {
+    /// A client in the name of the token.
+    pub(super) fn rest(&self, config: &Config) -> anyhow::Result<Rest> {
         let token = read_token(self.token_file.as_deref(), &config.data.dir, "admin.token")?;
         Rest::new(&self.server.clone().unwrap_or_else(|| config.http.listen.to_string()), Some(token))
     }
@@ -92,27 +95,12 @@ impl Token {
 }
 
 async fn list(rest: &Rest) -> anyhow::Result<()> {
-    let mut page = Some(1);
-    while let Some(number) = page {
-        let path = format!("/api/v1/tokens?page={number}");
-        let answer = expect(rest.send(Method::GET, &path, None).await?)?;
-        if number == 1 {
-            say!("{:<6} {:<14} {:<12} {:<26} name", "id", "role", "starts with", "expires")?;
-        }
-        for token in answer["result"].as_array().into_iter().flatten() {
-            let text = |key: &str| token[key].as_str().unwrap_or("-").to_owned();
-            let (id, role, prefix) = (token["id"].as_i64().unwrap_or_default(), text("role"), text("prefix"));
-            say!("{id:<6} {role:<14} {prefix:<12} {:<26} {}", text("expires_at"), text("name"))?;
-        }
-        page = answer["next_page"].as_i64();
+    let tokens = rest.list("/api/v1/tokens").await?;
+    say!("{:<6} {:<14} {:<12} {:<26} name", "id", "role", "starts with", "expires")?;
+    for token in tokens {
+        let text = |key: &str| escape(token[key].as_str().unwrap_or("-"));
+        let (id, role, prefix) = (token["id"].as_i64().unwrap_or_default(), text("role"), text("prefix"));
+        say!("{id:<6} {role:<14} {prefix:<12} {:<26} {}", text("expires_at"), text("name"))?;
     }
     Ok(())
-}
-
-/// The answer, if it is a good one; otherwise its error in one line.
-fn expect((status, answer): (u16, Value)) -> anyhow::Result<Value> {
-    if status < 300 {
-        return Ok(answer);
-    }
-    bail!("{} ({status})", answer["message"].as_str().unwrap_or("the server refused without saying why"))
 }

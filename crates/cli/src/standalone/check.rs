@@ -9,7 +9,7 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use subscription::SecretBox;
+use subscription::{JwtVerifier, SecretBox};
 
 use super::{ADMIN_TOKEN, KEY, PUBLISHER_TOKEN, files::token_in};
 
@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Settings> {
     if let Some(path) = named_or_present(config.secrets.key_file.as_deref(), data, KEY)? {
         SecretBox::load(&path)?;
     }
+    JwtVerifier::from_config(&config.auth)?;
     let bootstrap = config.auth.bootstrap_token_file.as_deref();
     if let Some(path) = named_or_present(bootstrap, data, ADMIN_TOKEN)? {
         let token = token_in(&path);

@@ -21,14 +21,16 @@ use broker::{
 use domain::{Clock, IdSource, InstanceId, Role, SystemClock, SystemIds};
 use proto::channel::{GrpcChannel, LocalServices};
 use runtime::{Health, Program, ServiceCredential, SystemResolver, Tasks, config::Config};
-use subscription::{EnsuredToken, SecretBox, StartError, Subscription};
+use subscription::{EnsuredToken, JwtVerifier, SecretBox, StartError, Subscription};
 use tonic::service::Routes;
 
 use files::Folder;
 pub(crate) use files::token_in;
 
 /// The key that signing secrets are encrypted with, in the data folder.
-const KEY: &str = "secrets.key";
+pub(crate) const KEY: &str = "secrets.key";
+/// The embedded database of the subscription service, in the data folder.
+pub(crate) const SUBSCRIPTION: &str = "subscription.db";
 /// The first administrator's token, in the data folder.
 const ADMIN_TOKEN: &str = "admin.token";
 /// A publisher's token, in the data folder.
@@ -101,7 +103,7 @@ async fn connect_stores(config: &Config, migrate: bool) -> anyhow::Result<Option
 }
 
 async fn open_stores(migrate: bool, folder: &Folder) -> anyhow::Result<Stores> {
-    let subscription = folder.database("subscription.db", migrate)?;
+    let subscription = folder.database(SUBSCRIPTION, migrate)?;
     let subscription = subscription::store::open_sqlite(&subscription, migrate).await?;
     let history = history::store::open_sqlite(&folder.database("history.db", migrate)?, migrate).await?;
     Ok(Stores { subscription, history })
@@ -138,6 +140,7 @@ async fn start_subscription(
     let parts = subscription::Parts {
         store,
         secrets: SecretBox::load(&key_file)?,
+        jwt: JwtVerifier::from_config(&config.auth)?,
         policy: config.delivery.address_policy(),
         resolver: Arc::new(SystemResolver),
         credential: credential.clone(),

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use async_trait::async_trait;
-use domain::{IdSource as _, SystemClock, SystemIds};
+use blackbox::receiver::Receiver;
+use domain::{IdSource as _, ManualClock, SystemClock, SystemIds};
 use proto::internal::v1::{SigningSecret, WebhookConfig};
 use runtime::Resolver;
 use tokio::{
@@ -11,6 +12,8 @@ use tokio::{
     net::TcpListener,
     sync::mpsc,
 };
+
+mod connecting;
 
 use super::*;
 use crate::{Settings, webhooks::Webhook};
@@ -50,6 +53,15 @@ async fn endpoint(answer: Option<Vec<u8>>) -> (u16, mpsc::UnboundedReceiver<()>)
 }
 
 fn poster(allowed: &[&str]) -> Poster {
+    let names = Names(HashMap::from([
+        ("good.example", vec!["127.0.0.1"]),
+        ("mixed.example", vec!["127.0.0.1", "10.0.0.1"]),
+        ("private.example", vec!["10.0.0.1"]),
+    ]));
+    poster_with(allowed, Arc::new(names), Arc::new(SystemClock))
+}
+
+fn poster_with(allowed: &[&str], resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>) -> Poster {
     let policy = AddressPolicy::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
     let settings = Settings {
         policy: policy.clone(),
@@ -59,18 +71,17 @@ fn poster(allowed: &[&str]) -> Poster {
         schedule: domain::RetrySchedule::default(),
         max_in_flight: 10,
     };
-    let names = Names(HashMap::from([
-        ("good.example", vec!["127.0.0.1"]),
-        ("mixed.example", vec!["127.0.0.1", "10.0.0.1"]),
-        ("private.example", vec!["10.0.0.1"]),
-    ]));
-    let clients = Clients::new(&settings, Arc::new(names)).unwrap();
-    Poster::new(clients, policy, settings.timeout, Arc::new(SystemClock))
+    let clients = Clients::new(&settings, resolver).unwrap();
+    Poster::new(clients, policy, settings.timeout, clock)
 }
 
 fn webhook(url: &str) -> Webhook {
+    Webhook::read(config(url)).unwrap()
+}
+
+fn config(url: &str) -> WebhookConfig {
     let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None };
-    Webhook::read(WebhookConfig {
+    WebhookConfig {
         id: 7,
         instance: "default".into(),
         active: true,
@@ -80,16 +91,17 @@ fn webhook(url: &str) -> Webhook {
         all_projects: true,
         secrets: vec![secret],
         ..Default::default()
-    })
-    .unwrap()
+    }
 }
 
 async fn post(poster: &Poster, url: &str) -> Posted {
-    let webhook = webhook(url);
+    post_to(poster, &webhook(url)).await
+}
+
+async fn post_to(poster: &Poster, webhook: &Webhook) -> Posted {
     let body = Bytes::from_static(b"{}");
-    let letter =
-        Letter { webhook: &webhook, event_type: "run.created", delivery_id: SystemIds.uuid(), number: 2, body };
-    poster.post(&letter).await
+    let letter = Letter { webhook, event_type: "run.created", delivery_id: SystemIds.uuid(), number: 2, body };
+    poster.post(&letter).await.unwrap()
 }
 
 fn class(posted: &Posted) -> Option<ErrorClass> {
@@ -168,4 +180,34 @@ async fn a_long_answer_is_cut() {
     let posted = post(&poster(&["127.0.0.0/8"]), &format!("http://127.0.0.1:{port}/")).await;
     let answer = posted.answer.unwrap();
     assert_eq!((answer.body.as_slice(), answer.truncated), (&b"short"[..], false));
+}
+
+#[tokio::test]
+async fn an_older_secret_signs_beside_the_current_one_until_it_expires() {
+    const NOW: i64 = 1_700_000_000;
+    let receiver = Receiver::start().await;
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(NOW * 1_000_000)));
+    let secrets: Vec<Secret> = (0..3).map(|_| Secret::generate(&SystemIds)).collect();
+    let signing = |index: usize, ends_in: Option<i64>| SigningSecret {
+        text: secrets[index].reveal().to_owned(),
+        expires_at: ends_in.map(|seconds| prost_types::Timestamp { seconds: NOW + seconds, nanos: 0 }),
+    };
+    let webhook = Webhook::read(WebhookConfig {
+        secrets: vec![signing(0, None), signing(1, Some(60)), signing(2, Some(30))],
+        ..config(&receiver.url("/"))
+    })
+    .unwrap();
+    let poster = poster_with(&["127.0.0.0/8"], Arc::new(Names(HashMap::new())), Arc::clone(&clock) as Arc<dyn Clock>);
+    for (advance, signers) in [(0, 3), (29, 3), (1, 2), (29, 2), (1, 1), (10_000_000, 1)] {
+        clock.advance(Duration::from_secs(advance));
+        assert!(post_to(&poster, &webhook).await.error.is_none());
+        let request = receiver.requests("/").pop().unwrap();
+        let id: Uuid = request.expect_header("webhook-id").parse().unwrap();
+        assert_eq!(request.expect_header("webhook-timestamp"), clock.now().as_seconds().to_string());
+        let signatures: Vec<&str> = request.expect_header("webhook-signature").split(' ').collect();
+        let expected: Vec<String> =
+            secrets[..signers].iter().map(|secret| secret.sign_standard(id, clock.now(), &request.body)).collect();
+        assert_eq!(signatures, expected, "the current one first");
+        assert_eq!(request.expect_header("x-testmo-signature-256"), secrets[0].sign_body(&request.body));
+    }
 }

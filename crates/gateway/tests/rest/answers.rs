@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{fake::DELIVERY, support::Api};
 
-fn webhook(id: i64) -> Value {
+pub(crate) fn webhook(id: i64) -> Value {
     json!({
+        "headers": {"x-team": "…", "x-api-key": "…"}, "filter": null, "version": 12, "previous_secret_expires_at": null,
         "id": id, "name": "CI", "url": "https://ci.example.com/hook", "type": "generic", "events": ["run.completed"],
         "projects": null, "allow_insecure": false, "active": true, "inactive_reason": null, "secret": "whsec_…abcd",
         "warnings": [], "created_at": "2027-01-15T08:00:00Z", "updated_at": "2027-01-15T08:00:01.5Z",
@@ -22,7 +23,7 @@ fn token(id: i64) -> Value {
 fn failed() -> Value {
     json!({
         "id": "a", "delivery_id": DELIVERY, "event_id": "e", "event": "run.completed", "webhook_id": 1, "project_id": 3,
-        "attempt": 1, "status": "failed", "is_test": false, "time": "2027-01-15T08:00:00Z", "due_at": null,
+        "attempt": 1, "status": "failed", "is_test": false, "orphaned": false, "time": "2027-01-15T08:00:00Z", "due_at": null,
         "waits_for": null, "duration_ms": 12.345, "response_code": 503,
         "error": {"class": "server_error", "message": "the endpoint answered 503"},
         "url": "https://ci.example.com/hook", "remote_address": "93.184.216.34:443",
@@ -34,7 +35,7 @@ fn pending() -> Value {
         failed(),
         json!({
             "id": "b", "attempt": 2, "status": "pending", "due_at": "2027-01-15T08:02:00Z",
-            "waits_for": "webhook inactive", "duration_ms": null, "response_code": null, "error": null, "url": null,
+            "waits_for": "webhook inactive", "orphaned": true, "duration_ms": null, "response_code": null, "error": null, "url": null,
             "remote_address": null,
         }),
     )
@@ -50,7 +51,7 @@ fn cancelled() -> Value {
     )
 }
 
-fn with(mut value: Value, changes: Value) -> Value {
+pub(crate) fn with(mut value: Value, changes: Value) -> Value {
     let Value::Object(changes) = changes else { panic!("{changes} is no object") };
     value.as_object_mut().unwrap().extend(changes);
     value
@@ -59,7 +60,7 @@ fn with(mut value: Value, changes: Value) -> Value {
 #[tokio::test]
 async fn lists_have_pages() {
     let api = Api::new();
-    for path in ["/webhooks", "/tokens"] {
+    for path in ["/webhooks", "/tokens", "/projects", "/webhooks/7/changes"] {
         for (query, page, prev, next, last, per_page, count) in [
             ("", 1, json!(null), json!(null), 1, 100, 40),
             ("?per_page=15", 1, json!(null), json!(2), 3, 15, 15),
@@ -93,7 +94,10 @@ async fn webhooks_are_read_and_changed() {
     assert_eq!(inactive.json, json!({"result": with(webhook(7), reason)}));
     let deleted = api.send("admin", "DELETE", "/webhooks/7", None).await.ok(204);
     assert_eq!(deleted.text, "");
-    let asked = ["Get", "Activate", "Deactivate", "Delete"].map(|what| format!("{what}WebhookRequest {{ id: 7 }}"));
+    let asked = ["Get", "Activate", "Deactivate", "Delete"].map(|what| match what {
+        "Get" => "GetWebhookRequest { id: 7 }".to_owned(),
+        what => format!("{what}WebhookRequest {{ id: 7, if_version: None }}"),
+    });
     assert_eq!(api.fake.calls(), asked);
 }
 
@@ -107,7 +111,7 @@ async fn a_webhook_is_created_as_asked() {
     let made = api.post("/webhooks", &full).await.ok(201).json;
     let own = json!({"name": "Büro", "url": "https://a.example", "projects": [3, 1], "secret": "whsec_whole"});
     assert_eq!(made, json!({"result": with(webhook(41), own)}));
-    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true }"#;
+    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true, headers: [], filter: [], inactive: false, validate_only: false }"#;
     assert_eq!(api.fake.calls(), [expected]);
 
     for (projects, expected) in
@@ -120,7 +124,7 @@ async fn a_webhook_is_created_as_asked() {
     }
     let short = json!({"name": "a", "url": "https://a.example", "type": "slack", "events": ["run.created"]});
     api.post("/webhooks", &short).await.ok(201);
-    assert!(api.fake.calls()[0].ends_with("projects: None, allow_insecure: false }"));
+    assert!(api.fake.calls()[0].contains("projects: None, allow_insecure: false, headers: []"));
 }
 
 #[tokio::test]
@@ -181,7 +185,7 @@ async fn a_delivery_has_what_was_sent_and_what_came_back() {
     let none = json!({"request": null, "response": null});
     let expected = json!({"result": {
         "id": DELIVERY, "event_id": "e", "event": "run.completed", "webhook_id": 1, "project_id": 3,
-        "status": "pending", "is_test": false, "created_at": "2027-01-15T08:00:00Z",
+        "status": "pending", "is_test": false, "orphaned": true, "created_at": "2027-01-15T08:00:00Z",
         "attempts": [with(failed(), exchange), with(pending(), none)],
     }});
     assert_eq!(answer, expected);

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Api};
 
-const ROUTES: [&str; 2] = ["/webhooks", "/tokens"];
+/// What takes a body that must be there.
+const ROUTES: [(&str, &str); 3] = [("POST", "/webhooks"), ("PATCH", "/webhooks/7"), ("POST", "/tokens")];
 const ACTIONS: [(&str, &str); 4] = [
     ("POST", "/webhooks/7/activate"),
     ("POST", "/webhooks/7/deactivate"),
@@ -13,8 +14,8 @@ const ACTIONS: [(&str, &str); 4] = [
     ("DELETE", "/tokens/7"),
 ];
 
-async fn post(api: &Api, path: &str, content_type: Option<&str>, body: impl Into<Body>) -> Answer {
-    let mut request = api.request("POST", path).header(header::AUTHORIZATION, "Bearer admin");
+async fn send(api: &Api, (method, path): (&str, &str), content_type: Option<&str>, body: impl Into<Body>) -> Answer {
+    let mut request = api.request(method, path).header(header::AUTHORIZATION, "Bearer admin");
     if let Some(content_type) = content_type {
         request = request.header(header::CONTENT_TYPE, content_type);
     }
@@ -24,15 +25,22 @@ async fn post(api: &Api, path: &str, content_type: Option<&str>, body: impl Into
 #[tokio::test]
 async fn bodies_are_json_by_their_type() {
     let api = Api::new();
-    for path in ROUTES {
-        for content_type in
-            [None, Some(""), Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")]
-        {
-            let answer = post(&api, path, content_type, "{}").await.refused(415, "unsupported_media_type", &[]);
+    for route in ROUTES {
+        for content_type in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("application/jsonp"),
+            Some("application/merge-patch+json"),
+        ] {
+            let answer = send(&api, route, content_type, "{}").await.refused(415, "unsupported_media_type", &[]);
             assert!(answer.json["message"].as_str().unwrap().contains("send application/json"));
+            let accepted = answer.headers.get("accept-patch").map(|value| value.to_str().unwrap());
+            assert_eq!(accepted, (route.0 == "PATCH").then_some("application/json"));
         }
         for content_type in ["application/json; charset=utf-8", "Application/JSON", " application/json ;x=y"] {
-            post(&api, path, Some(content_type), "{").await.refused(400, "malformed", &[]);
+            send(&api, route, Some(content_type), "{").await.refused(400, "malformed", &[]);
         }
     }
 }
@@ -41,7 +49,7 @@ async fn bodies_are_json_by_their_type() {
 async fn malformed_json_is_placed() {
     let api = Api::new();
     let deep = format!("{{\"name\":{}", "[".repeat(100_000));
-    for path in ROUTES {
+    for route in ROUTES {
         for (body, place) in [
             ("", "line 1 column 0"),
             ("{", "line 1 column 1"),
@@ -51,18 +59,18 @@ async fn malformed_json_is_placed() {
             ("{\"name\":1e999}", "line 1 column"),
             (&deep, "line 1 column"),
         ] {
-            let answer = post(&api, path, Some("application/json"), body.to_owned()).await;
+            let answer = send(&api, route, Some("application/json"), body.to_owned()).await;
             let answer = answer.refused(400, "malformed", &[]);
             let message = answer.json["message"].as_str().unwrap();
-            assert!(message.contains(place), "{path}: {message}");
+            assert!(message.contains(place), "{route:?}: {message}");
         }
-        post(&api, path, Some("application/json"), b"{\"name\":\"\xff\"}".to_vec()).await.refused(
+        send(&api, route, Some("application/json"), b"{\"name\":\"\xff\"}".to_vec()).await.refused(
             400,
             "malformed",
             &[],
         );
         for body in ["[]", "1", "null", "\"name\""] {
-            let answer = post(&api, path, Some("application/json"), body).await;
+            let answer = send(&api, route, Some("application/json"), body).await;
             let answer = answer.refused(422, "validation_failed", &[]);
             assert_eq!(answer.json["message"], "the body must be a JSON object");
         }
@@ -73,17 +81,21 @@ async fn malformed_json_is_placed() {
 #[tokio::test]
 async fn large_bodies_are_refused_and_those_at_the_limit_read() {
     let api = Api::new();
-    for path in ROUTES {
+    for route in ROUTES {
         let padded = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
-        let answer = post(&api, path, Some("application/json"), padded(256 * 1024)).await;
-        answer.refused(422, "validation_failed", required(path));
-        post(&api, path, Some("application/json"), padded(256 * 1024 + 1)).await.refused(413, "too_large", &[]);
+        let answer = send(&api, route, Some("application/json"), padded(256 * 1024)).await;
+        match required(route.1) {
+            [] => answer.ok(200),
+            required => answer.refused(422, "validation_failed", required),
+        };
+        api.fake.calls();
+        send(&api, route, Some("application/json"), padded(256 * 1024 + 1)).await.refused(413, "too_large", &[]);
         // Without a length ahead.
         let chunks = std::iter::repeat_with(|| Ok::<_, std::io::Error>(" ".repeat(64 * 1024))).take(5);
         let body = Body::from_stream(futures::stream::iter(chunks));
-        post(&api, path, Some("application/json"), body).await.refused(413, "too_large", &[]);
+        send(&api, route, Some("application/json"), body).await.refused(413, "too_large", &[]);
         let broken = futures::stream::iter([Ok("{"), Err(std::io::Error::other("reset"))]);
-        post(&api, path, Some("application/json"), Body::from_stream(broken)).await.refused(400, "malformed", &[]);
+        send(&api, route, Some("application/json"), Body::from_stream(broken)).await.refused(400, "malformed", &[]);
     }
     for (method, path) in ACTIONS {
         let large = " ".repeat(256 * 1024 + 1);
@@ -93,19 +105,23 @@ async fn large_bodies_are_refused_and_those_at_the_limit_read() {
 }
 
 fn required(path: &str) -> &'static [&'static str] {
-    if path == "/webhooks" { &["events", "name", "type", "url"] } else { &["name", "role"] }
+    match path {
+        "/webhooks" => &["events", "name", "type", "url"],
+        "/tokens" => &["name", "role"],
+        _ => &[],
+    }
 }
 
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let api = Api::new();
-    for path in ROUTES {
+    for (_, path) in ROUTES.into_iter().filter(|(method, _)| *method == "POST") {
         let answer = api.post(path, &json!({})).await.refused(422, "validation_failed", required(path));
         assert_eq!(answer.json["errors"]["name"], json!(["is required"]));
     }
     let webhook = json!({"name": "a", "url": "https://a.example", "type": "generic", "events": ["run.created"]});
     let token = json!({"name": "a", "role": "member"});
-    let cases: [(&str, &Value, &str, Value, &str); 28] = [
+    let cases: [(&str, &Value, &str, Value, &str); 34] = [
         ("/webhooks", &webhook, "name", json!(null), "must be a string"),
         ("/webhooks", &webhook, "name", json!(1), "must be a string"),
         ("/webhooks", &webhook, "url", json!({}), "must be a string"),
@@ -122,9 +138,15 @@ async fn every_wrong_field_is_named() {
         ("/webhooks", &webhook, "allow_insecure", json!(null), "must be true or false"),
         ("/webhooks", &webhook, "allow_insecure", json!(1), "must be true or false"),
         ("/webhooks", &webhook, "Name", json!("a"), "unknown field; known are name, url, type, events, projects, "),
-        ("/webhooks", &webhook, "id", json!(7), "unknown field; known are"),
-        ("/webhooks", &webhook, "secret", json!("whsec_x"), "unknown field; known are"),
-        ("/webhooks", &webhook, "active", json!(true), "unknown field; known are"),
+        ("/webhooks", &webhook, "id", json!(7), "is read only; leave it out"),
+        ("/webhooks", &webhook, "secret", json!("whsec_x"), "is read only; leave it out"),
+        ("/webhooks", &webhook, "active", json!(null), "must be true or false"),
+        ("/webhooks", &webhook, "headers", json!(null), "must be an object with a string for each header"),
+        ("/webhooks", &webhook, "headers", json!([]), "must be an object with a string for each header"),
+        ("/webhooks", &webhook, "headers", json!({"x-a": "1", "x-b": 2}), "header 2 must have a string as its value"),
+        ("/webhooks", &webhook, "filter", json!("data.result == failed"), "must be null or a list of strings"),
+        ("/webhooks", &webhook, "filter", json!(["data.result == failed", null]), "item 2 must be a string"),
+        ("/webhooks", &webhook, "validate_only", json!(true), "unknown field; known are"),
         ("/tokens", &token, "name", json!(false), "must be a string"),
         ("/tokens", &token, "role", json!(null), "must be a string"),
         ("/tokens", &token, "projects", json!({}), "must be null or a list of integers"),

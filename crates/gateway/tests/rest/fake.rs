@@ -14,6 +14,9 @@ pub(crate) const DELIVERY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
 /// Number of webhooks and of tokens in lists.
 pub(crate) const TOTAL: i64 = 40;
 
+/// The version of every webhook.
+pub(crate) const VERSION: i64 = 12;
+
 /// Both services; clones share what they have seen.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
@@ -58,6 +61,13 @@ fn outcome(token: &str) -> Result<(), Status> {
     }
 }
 
+fn unchanged(if_version: Option<i64>) -> Result<(), Status> {
+    if if_version.is_none_or(|version| version == VERSION) {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::PreconditionFailed, "the webhook has changed since").into())
+}
+
 fn known(what: &str, id: i64) -> Result<(), Status> {
     if (1..=TOTAL).contains(&id) { Ok(()) } else { Err(ApiError::not_found(what, id).into()) }
 }
@@ -81,6 +91,33 @@ fn webhook(id: i64) -> v1::Webhook {
         created_at: at(1_800_000_000, 0),
         updated_at: at(1_800_000_001, 500_000_000),
         warnings: Vec::new(),
+        headers: ["x-team", "x-api-key"].map(|name| v1::CustomHeader { name: name.into(), value: "…".into() }).into(),
+        filter: Vec::new(),
+        version: VERSION,
+        previous_secret_expires_at: None,
+    }
+}
+
+fn field_change(field: &str, from_json: &str, to_json: &str) -> v1::FieldChange {
+    v1::FieldChange { field: field.into(), from_json: from_json.into(), to_json: to_json.into() }
+}
+
+fn project(id: i64) -> v1::Project {
+    let url = if id % 2 == 1 { "https://acme.testmo.net/projects/view/1".to_owned() } else { String::new() };
+    v1::Project { id, name: format!("Project {id}"), url }
+}
+
+fn change(version: i64) -> v1::WebhookChange {
+    v1::WebhookChange {
+        version,
+        at: at(1_800_000_000, 0),
+        action: "updated".into(),
+        actor: "deploy".into(),
+        actor_role: "system_admin".into(),
+        fields: vec![
+            field_change("projects", "", r#"[3, 1]"#),
+            field_change("filter", r#"{"b":1.10,"a":null}"#, "null"),
+        ],
     }
 }
 
@@ -121,11 +158,14 @@ impl Webhooks for Fake {
             let faults = [("url", "must be https"), ("url", "has no host"), ("events", "too few")];
             return Err(ApiError::fields(faults.map(|(field, text)| (field.into(), text.into())).into()).into());
         }
-        let (name, url, projects) = (draft.name, draft.url, draft.projects);
-        let secret = "whsec_whole".into();
-        Ok(Response::new(v1::CreateWebhookResponse {
-            webhook: Some(v1::Webhook { name, url, projects, secret, ..webhook(41) }),
-        }))
+        let v1::CreateWebhookRequest { name, url, projects, filter, .. } = draft;
+        let saved = v1::Webhook { active: !draft.inactive, name, url, projects, filter, ..webhook(41) };
+        let made = if draft.validate_only {
+            v1::Webhook { id: 0, version: 0, secret: String::new(), created_at: None, updated_at: None, ..saved }
+        } else {
+            v1::Webhook { secret: "whsec_whole".into(), ..saved }
+        };
+        Ok(Response::new(v1::CreateWebhookResponse { webhook: Some(made) }))
     }
 
     async fn get_webhook(&self, request: Request<v1::GetWebhookRequest>) -> Answer<v1::GetWebhookResponse> {
@@ -136,13 +176,15 @@ impl Webhooks for Fake {
     }
 
     async fn list_webhooks(&self, request: Request<v1::ListWebhooksRequest>) -> Answer<v1::ListWebhooksResponse> {
-        let v1::ListWebhooksRequest { page, per_page } = self.enter(request)?;
+        let v1::ListWebhooksRequest { page, per_page, .. } = self.enter(request)?;
         let webhooks = ids(page, per_page).map(webhook).collect();
         Ok(Response::new(v1::ListWebhooksResponse { webhooks, total: TOTAL }))
     }
 
     async fn delete_webhook(&self, request: Request<v1::DeleteWebhookRequest>) -> Answer<v1::DeleteWebhookResponse> {
-        known("webhook", self.enter(request)?.id)?;
+        let asked = self.enter(request)?;
+        known("webhook", asked.id)?;
+        unchanged(asked.if_version)?;
         Ok(Response::new(v1::DeleteWebhookResponse {}))
     }
 
@@ -150,8 +192,9 @@ impl Webhooks for Fake {
         &self,
         request: Request<v1::ActivateWebhookRequest>,
     ) -> Answer<v1::ActivateWebhookResponse> {
-        let id = self.enter(request)?.id;
+        let v1::ActivateWebhookRequest { id, if_version } = self.enter(request)?;
         known("webhook", id)?;
+        unchanged(if_version)?;
         Ok(Response::new(v1::ActivateWebhookResponse { webhook: Some(webhook(id)) }))
     }
 
@@ -159,10 +202,60 @@ impl Webhooks for Fake {
         &self,
         request: Request<v1::DeactivateWebhookRequest>,
     ) -> Answer<v1::DeactivateWebhookResponse> {
-        let id = self.enter(request)?.id;
+        let v1::DeactivateWebhookRequest { id, if_version } = self.enter(request)?;
         known("webhook", id)?;
+        unchanged(if_version)?;
         let inactive = v1::Webhook { active: false, inactive_reason: "endpoint kept failing".into(), ..webhook(id) };
         Ok(Response::new(v1::DeactivateWebhookResponse { webhook: Some(inactive) }))
+    }
+
+    async fn update_webhook(&self, request: Request<v1::UpdateWebhookRequest>) -> Answer<v1::UpdateWebhookResponse> {
+        let asked = self.enter(request)?;
+        known("webhook", asked.id)?;
+        unchanged(asked.if_version)?;
+        let Some(name) = asked.name else {
+            let webhook = Some(webhook(asked.id));
+            return Ok(Response::new(v1::UpdateWebhookResponse { webhook, changes: Vec::new() }));
+        };
+        let changes = vec![field_change("name", r#""CI""#, &format!("{name:?}"))];
+        let version = if asked.validate_only { VERSION } else { VERSION + 1 };
+        let webhook = Some(v1::Webhook { name, version, ..webhook(asked.id) });
+        Ok(Response::new(v1::UpdateWebhookResponse { webhook, changes }))
+    }
+
+    async fn regenerate_secret(
+        &self,
+        request: Request<v1::RegenerateSecretRequest>,
+    ) -> Answer<v1::RegenerateSecretResponse> {
+        let asked = self.enter(request)?;
+        known("webhook", asked.id)?;
+        unchanged(asked.if_version)?;
+        let previous_secret_expires_at = (asked.overlap_hours > 0).then(|| at(1_800_000_000, 0)).flatten();
+        let secret = "whsec_new".into();
+        let webhook = v1::Webhook { secret, previous_secret_expires_at, version: VERSION + 1, ..webhook(asked.id) };
+        Ok(Response::new(v1::RegenerateSecretResponse { webhook: Some(webhook) }))
+    }
+
+    async fn list_webhook_changes(
+        &self,
+        request: Request<v1::ListWebhookChangesRequest>,
+    ) -> Answer<v1::ListWebhookChangesResponse> {
+        let v1::ListWebhookChangesRequest { id, page, per_page } = self.enter(request)?;
+        known("webhook", id)?;
+        if id == 13 {
+            // An answer that breaks its schema.
+            let fields = vec![field_change("name", "{", "")];
+            let changes = vec![v1::WebhookChange { fields, ..change(1) }];
+            return Ok(Response::new(v1::ListWebhookChangesResponse { changes, total: 1 }));
+        }
+        let changes = ids(page, per_page).map(change).collect();
+        Ok(Response::new(v1::ListWebhookChangesResponse { changes, total: TOTAL }))
+    }
+
+    async fn list_projects(&self, request: Request<v1::ListProjectsRequest>) -> Answer<v1::ListProjectsResponse> {
+        let v1::ListProjectsRequest { page, per_page } = self.enter(request)?;
+        let projects = ids(page, per_page).map(project).collect();
+        Ok(Response::new(v1::ListProjectsResponse { projects, total: TOTAL }))
     }
 
     async fn create_token(&self, request: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
@@ -216,6 +309,7 @@ fn pending(id: &str) -> v1::Entry {
         error: String::new(),
         url: String::new(),
         remote_address: String::new(),
+        orphaned: true,
         ..failed(id)
     }
 }
@@ -264,6 +358,7 @@ impl History for Fake {
             is_test: false,
             created_at: at(1_800_000_000, 0),
             entries: vec![whole(failed("a")), pending("b")],
+            orphaned: true,
         };
         Ok(Response::new(v1::GetDeliveryResponse { delivery: Some(delivery) }))
     }

@@ -7,7 +7,13 @@
 
 mod answers;
 mod bodies;
+mod changing;
+mod conditions;
+mod conformance;
+mod document;
 mod fake;
 mod guarding;
+mod hostile;
 mod refusals;
+mod schema_check;
 mod support;

@@ -11,11 +11,15 @@ type Route = (&'static str, &'static str, &'static str, Option<&'static str>);
 const WEBHOOK: &str = r#"{"name":"a","url":"https://a.example","type":"generic","events":["run.created"]}"#;
 const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
-const ROUTES: [Route; 13] = [
+const ROUTES: [Route; 17] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
+    ("PATCH", "/webhooks/ID", "7", Some("{}")),
     ("DELETE", "/webhooks/ID", "7", None),
+    ("POST", "/webhooks/ID/secret", "7", None),
+    ("GET", "/webhooks/ID/changes", "7", None),
+    ("GET", "/projects", "", None),
     ("POST", "/webhooks/ID/activate", "7", None),
     ("POST", "/webhooks/ID/deactivate", "7", None),
     ("GET", "/webhooks/ID/deliveries", "7", None),
@@ -93,7 +97,8 @@ async fn token_and_role_come_before_all_else() {
 
 #[tokio::test]
 async fn what_the_services_say_becomes_a_status() {
-    let api = Api::new();
+    // A conflict where there can be none is not documented either.
+    let api = Api::undocumented();
     for route in &ROUTES {
         for (token, status, code) in [
             ("nobody", 401, "unauthenticated"),
@@ -132,7 +137,9 @@ async fn unknown_parameters_are_named() {
         let answer = answer.refused(422, "validation_failed", &["colour", "per_page2"]);
         let text = answer.json["errors"]["colour"][0].as_str().unwrap().to_owned();
         let known = match (route.0, route.1) {
-            ("GET", "/webhooks" | "/tokens") => "known are page, per_page",
+            ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
+            ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
+            ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
             ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => "known are status, per_page, cursor",
             _ => "none is taken here",
         };
@@ -158,9 +165,31 @@ async fn parameters_have_their_values() {
         ("page=0&per_page=1&x", &["page", "per_page", "x"]),
         ("%FF=1", &["\u{fffd}"]),
     ] {
-        for path in ["/webhooks", "/tokens"] {
+        for path in ["/webhooks", "/tokens", "/projects", "/webhooks/7/changes"] {
             api.get(&format!("{path}?{query}")).await.refused(422, "validation_failed", fields);
         }
+    }
+    for (query, fields) in [
+        ("active=yes", &["active"][..]),
+        ("active=", &["active"]),
+        ("active=TRUE", &["active"]),
+        ("type=email", &["type"]),
+        ("type=", &["type"]),
+        ("project=0", &["project"]),
+        ("project=-1", &["project"]),
+        ("project=1.0", &["project"]),
+        ("project=9223372036854775808", &["project"]),
+        ("q=%00", &["q"]),
+        ("q=a&q=b", &["q"]),
+        ("active=1&type=x&project=y&page=0", &["active", "page", "project", "type"]),
+    ] {
+        api.get(&format!("/webhooks?{query}")).await.refused(422, "validation_failed", fields);
+    }
+    api.get(&format!("/webhooks?q={}", "x".repeat(256))).await.refused(422, "validation_failed", &["q"]);
+    for path in ["/webhooks", "/webhooks/7"] {
+        let method = if path == "/webhooks" { "POST" } else { "PATCH" };
+        let answer = api.send("admin", method, &format!("{path}?validate_only=1"), Some(WEBHOOK)).await;
+        answer.refused(422, "validation_failed", &["validate_only"]);
     }
     for (query, fields) in [
         ("status=done", &["status"][..]),
@@ -207,17 +236,22 @@ async fn unknown_addresses_and_methods() {
     }
     for (path, allowed) in [
         ("/webhooks", "GET,HEAD,POST"),
-        ("/webhooks/7", "DELETE,GET,HEAD"),
+        ("/webhooks/7", "DELETE,GET,HEAD,PATCH"),
         ("/webhooks/7/activate", "POST"),
         ("/webhooks/7/deactivate", "POST"),
         ("/webhooks/7/deliveries", "GET,HEAD"),
         ("/webhooks/deliveries", "GET,HEAD"),
         ("/webhooks/deliveries/7", "GET,HEAD"),
         ("/webhooks/events", "GET,HEAD"),
+        ("/webhooks/7/secret", "POST"),
+        ("/webhooks/7/changes", "GET,HEAD"),
+        ("/projects", "GET,HEAD"),
+        ("/openapi.json", "GET,HEAD"),
+        ("/docs", "GET,HEAD"),
         ("/tokens", "GET,HEAD,POST"),
         ("/tokens/7", "DELETE"),
     ] {
-        for method in ["PUT", "PATCH", "OPTIONS", "BREW"] {
+        for method in ["PUT", "TRACE", "OPTIONS", "BREW"] {
             api.send("nobody", method, path, None).await.refused(405, "method_not_allowed", &[]);
             let answer = api.send("admin", method, path, None).await.refused(405, "method_not_allowed", &[]);
             let mut allow: Vec<_> = answer.headers["allow"].to_str().unwrap().split(',').collect();
@@ -229,6 +263,8 @@ async fn unknown_addresses_and_methods() {
 
 #[tokio::test]
 async fn an_answer_without_its_object_is_a_fault() {
-    let answer = Api::new().get("/webhooks/13").await.refused(500, "internal", &[]);
-    assert_eq!(answer.json["errors"], json!({}));
+    for path in ["/webhooks/13", "/webhooks/13/changes"] {
+        let answer = Api::new().get(path).await.refused(500, "internal", &[]);
+        assert_eq!(answer.json["errors"], json!({}));
+    }
 }

@@ -21,7 +21,10 @@ use tonic::service::Routes;
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::fake::Fake;
+use crate::{
+    conformance::{self, check, operation},
+    fake::Fake,
+};
 
 /// What all tests of this program have logged. One log for all: with a subscriber for each test, what is logged first
 /// by a test without one stays off for those with one.
@@ -60,6 +63,8 @@ pub(crate) fn logged() -> String {
 pub(crate) struct Api {
     pub(crate) fake: Fake,
     router: Router,
+    /// Whether answers are held against the document.
+    documented: bool,
 }
 
 /// An answer.
@@ -72,6 +77,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
+/// With samples whose bytes show whether they are kept.
 pub(crate) fn catalogue() -> Catalogue {
     Catalogue::new(|kind| Ok::<_, Infallible>(format!(r#"{{"id":"1","event":"{kind}","a":1.10}}"#).into_bytes()))
         .unwrap()
@@ -84,12 +90,25 @@ impl Api {
         let local = LocalServices::default();
         local.set(Routes::new(WebhooksServer::new(fake.clone())).add_service(HistoryServer::new(fake.clone())));
         let services = Services { webhooks: local.channel(), history: local.channel(), catalogue: catalogue() };
-        Self { fake, router: router(services) }
+        Self { fake, router: router(services), documented: true }
     }
 
     pub(crate) fn over(services: Services) -> Self {
         start_logging();
-        Self { fake: Fake::default(), router: router(services) }
+        Self { fake: Fake::default(), router: router(services), documented: true }
+    }
+
+    /// For services that answer what they never should.
+    pub(crate) fn undocumented() -> Self {
+        Self { documented: false, ..Self::new() }
+    }
+
+    /// The document that the router serves.
+    pub(crate) async fn document(&self) -> &'static Value {
+        let request = self.request("GET", "/openapi.json").body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        conformance::document(|| serde_json::from_slice(&bytes).unwrap())
     }
 
     /// As somebody with this token (that is, with the header `Bearer <token>`).
@@ -115,16 +134,23 @@ impl Api {
         Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(format!("/api/v1{path}"))
     }
 
-    /// Every answer has the security headers, and every error the documented form.
+    /// Every answer has the security headers, and is as the document says.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Answer {
         let what = format!("{} {}", request.method(), request.uri());
+        let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        let is_json = head.headers.get("content-type").is_some_and(|value| value == "application/json");
+        let json = if is_json && !text.is_empty() { serde_json::from_str(&text).unwrap() } else { Value::Null };
         let answer = Answer { status: head.status.as_u16(), headers: head.headers, json, text };
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{what}");
         assert_eq!(answer.headers["cache-control"], "no-store", "{what}");
+        if self.documented && method != "HEAD" {
+            let document = self.document().await;
+            let operation = path.strip_prefix("/api/v1").and_then(|path| operation(document, &method, path));
+            check(document, &what, operation, answer.status, &answer.headers, &answer.text);
+        }
         if answer.status >= 400 {
             assert_eq!(answer.headers["content-type"], "application/json", "{what}");
             assert!(answer.json["message"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {answer:?}");

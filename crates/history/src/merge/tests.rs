@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::HoldReason;
 
 /// Rows as a database would hold them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +78,11 @@ fn attempt(started_at: i64, delivered: bool, next_due_at: i64) -> What {
 }
 
 fn hold(config_version: i64) -> What {
-    What::Hold { due_at: 1000 + config_version, config_version }
+    hold_for(config_version, HoldReason::Inactive)
+}
+
+fn hold_for(config_version: i64, reason: HoldReason) -> What {
+    What::Hold { reason, due_at: 1000 + config_version, config_version }
 }
 
 fn cancel(at: i64) -> What {
@@ -96,7 +101,8 @@ fn any_record() -> impl Strategy<Value = Record> {
     let what = prop_oneof![
         4 => (0..1_000_000i64, prop::bool::weighted(0.2), prop_oneof![Just(0), 2000..9000i64])
             .prop_map(|(at, delivered, next)| attempt(at, delivered, next)),
-        2 => (1..5i64).prop_map(hold),
+        2 => (1..5i64, prop_oneof![Just(HoldReason::Inactive), Just(HoldReason::UnknownWebhook)])
+            .prop_map(|(version, reason)| hold_for(version, reason)),
         1 => (0..1_000_000i64).prop_map(cancel),
     ];
     (1..3i64, 1..5i32, what).prop_map(|(webhook_id, number, what)| record(webhook_id, number, what))
@@ -171,9 +177,9 @@ fn a_hold_keeps_the_generation_and_calls_off_a_release() {
 }
 
 #[test]
-fn what_is_held_again_under_an_older_configuration_waits_for_a_while_and_under_a_newer_one_does_not() {
+fn what_is_held_again_under_no_newer_configuration_waits_for_a_while() {
     for settled in [false, true] {
-        for (version, not_before) in [(5, 300), (6, 0), (7, 0)] {
+        for (version, not_before) in [(5, 300), (6, 300), (7, 0)] {
             let mut rows = after(&[record(1, 1, hold(3))]);
             released(&mut rows, settled);
             // A message that comes twice is held twice.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     merge::{DELIVERED, FAILED},
-    model::{Delivery, Status, WaitState},
+    model::{Delivery, HoldReason, Status, WaitState},
 };
 
 /// Where an entry stands in a list.
@@ -65,8 +65,8 @@ pub struct Entry {
     pub time: i64,
     /// When it is due, if it waits for that.
     pub due_at: Option<i64>,
-    /// Whether it is held because its webhook is inactive.
-    pub held: bool,
+    /// Why it is held; `None`: it is not.
+    pub held: Option<HoldReason>,
     /// How long the attempt took, in microseconds.
     pub duration_us: i64,
     /// The HTTP status; 0: none.
@@ -115,6 +115,7 @@ pub(super) struct WaitRow {
     delivery: Delivery,
     pub(super) number: i32,
     state: i16,
+    hold_reason: i16,
     due_at: i64,
     since: i64,
 }
@@ -142,7 +143,7 @@ pub(super) use attempt_columns;
 /// The columns of [`WaitRow`].
 macro_rules! wait_columns {
     () => {
-        concat!(crate::store::list::delivery_columns!(), ", number, state, due_at, since")
+        concat!(crate::store::list::delivery_columns!(), ", number, state, hold_reason, due_at, since")
     };
 }
 pub(super) use wait_columns;
@@ -155,7 +156,7 @@ impl From<AttemptRow> for Entry {
             status: if row.status == DELIVERED { Status::Delivered } else { Status::Failed },
             time: row.started_at,
             due_at: None,
-            held: false,
+            held: None,
             duration_us: row.duration_us,
             response_code: row.response_code,
             error_class: row.error_class,
@@ -170,12 +171,13 @@ impl From<AttemptRow> for Entry {
 impl From<WaitRow> for Entry {
     fn from(row: WaitRow) -> Self {
         let held = WaitState::from_code(row.state) == WaitState::Held;
+        let held = held.then(|| HoldReason::from_code(row.hold_reason));
         Self {
             delivery: row.delivery,
             number: row.number,
             status: Status::Pending,
             time: row.since,
-            due_at: (!held).then_some(row.due_at),
+            due_at: held.is_none().then_some(row.due_at),
             held,
             duration_us: 0,
             response_code: 0,

@@ -154,8 +154,11 @@ pub struct Released {
 pub struct TakeHeld {
     /// Their webhook.
     pub webhook_id: i64,
-    /// Only what was held under this configuration version or an earlier one.
+    /// Only what was held under this configuration version or an earlier one …
     pub config_version: i64,
+    /// … or before this time: a version that is still unknown then is one that was lost, with a database that was
+    /// restored from a backup.
+    pub held_before: i64,
     /// The time now.
     pub now: i64,
     /// Until when nobody else takes them.

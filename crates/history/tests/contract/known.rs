@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use history::{
-    model::{Attempt, CheckItem, Delivery, EventKey, OpenEvent, Record, What},
+    model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Opened, Record, What},
     store::{Entry, ListQuery, Page, Store},
 };
 use uuid::Uuid;
@@ -43,6 +43,11 @@ pub(crate) fn event(publish: u128, webhooks: &[i64]) -> OpenEvent {
     }
 }
 
+/// What a redelivered event answers when it is still to be sent to these webhooks.
+pub(crate) fn unsent(webhooks: &[i64]) -> Opened {
+    Opened::Redelivered(webhooks.iter().map(|webhook| (*webhook, "generic".to_owned())).collect())
+}
+
 pub(crate) fn record(webhook_id: i64, number: i32, what: What) -> Record {
     Record { delivery: delivery(webhook_id), number, body: Bytes::new(), what }
 }
@@ -70,7 +75,7 @@ pub(crate) fn delivered(started_at: i64) -> What {
 }
 
 pub(crate) const fn held(config_version: i64) -> What {
-    What::Hold { due_at: 1000, config_version }
+    What::Hold { reason: HoldReason::Inactive, due_at: 1000, config_version }
 }
 
 pub(crate) fn cancelled(at: i64) -> What {

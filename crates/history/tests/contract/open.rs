@@ -8,7 +8,7 @@ use history::{
 };
 use uuid::Uuid;
 
-use crate::known::{EVENT, delivered, delivery, event, failed, record, standing, stands};
+use crate::known::{EVENT, delivered, delivery, event, failed, record, standing, stands, unsent};
 
 type Any = Arc<dyn Store>;
 
@@ -38,7 +38,7 @@ pub(crate) async fn an_id_published_again_is_a_duplicate_and_changes_nothing(sto
 pub(crate) async fn one_id_twice_in_a_batch_is_opened_once(store: Any) {
     let events = vec![event(1, &[1]), event(2, &[1, 2]), event(1, &[1])];
     let opened = store.open(events, 5).await.unwrap();
-    assert_eq!(opened, [Opened::New, Opened::Duplicate, Opened::Redelivered(vec![])]);
+    assert_eq!(opened, [Opened::New, Opened::Duplicate, unsent(&[])]);
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "pending")]));
 }
 
@@ -83,8 +83,21 @@ pub(crate) async fn a_redelivered_event_sends_what_is_not_recorded(store: Any) {
         store.record(vec![recorded, ended].into()).await.unwrap();
         first.redelivered = true;
         let opened = store.open(vec![first], 6).await.unwrap();
-        assert_eq!(opened, [Opened::Redelivered(vec![1])], "claim: {claim}");
+        assert_eq!(opened, [unsent(&[1])], "claim: {claim}");
     }
+}
+
+pub(crate) async fn a_redelivered_event_is_sent_in_the_format_that_it_was_opened_with(store: Any) {
+    store.open(vec![event(1, &[1])], 5).await.unwrap();
+    // The type of webhook 1 was changed since, and webhook 2 is new.
+    let mut again = event(1, &[2]);
+    again.deliveries.push((1, "slack".into()));
+    again.redelivered = true;
+    assert_eq!(store.open(vec![again.clone()], 6).await.unwrap(), [unsent(&[1])]);
+    again.claim = false;
+    again.deliveries = vec![(1, "slack".into()), (3, "slack".into())];
+    let expected = Opened::Redelivered(vec![(1, "generic".into()), (3, "slack".into())]);
+    assert_eq!(store.open(vec![again], 6).await.unwrap(), [expected]);
 }
 
 pub(crate) async fn a_redelivered_event_that_was_never_opened_is_new(store: Any) {
@@ -103,7 +116,7 @@ pub(crate) async fn a_redelivered_event_that_was_sent_in_part_without_history_se
     let mut redelivered = event(1, &[1, 2]);
     redelivered.redelivered = true;
     let opened = store.open(vec![redelivered], 6).await.unwrap();
-    assert_eq!(opened, [Opened::Redelivered(vec![2])]);
+    assert_eq!(opened, [unsent(&[2])]);
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "delivered"), (2, 1, "pending")]));
 }
 
@@ -113,7 +126,7 @@ pub(crate) async fn an_event_without_deliveries_claims_its_id(store: Any) {
     let mut redelivered = event(1, &[1]);
     redelivered.redelivered = true;
     // A webhook made since is not reached.
-    assert_eq!(store.open(vec![redelivered], 5).await.unwrap(), [Opened::Redelivered(vec![])]);
+    assert_eq!(store.open(vec![redelivered], 5).await.unwrap(), [unsent(&[])]);
     assert!(standing(store.as_ref()).await.is_empty());
 }
 
@@ -137,7 +150,7 @@ pub(crate) async fn instances_do_not_share_ids_or_bodies(store: Any) {
     assert!(store.delivery("default", theirs).await.unwrap().is_none());
     assert!(store.delivery("acme", delivery(1).id).await.unwrap().is_none());
     other.redelivered = true;
-    assert_eq!(store.open(vec![other], 5).await.unwrap(), [Opened::Redelivered(vec![2])]);
+    assert_eq!(store.open(vec![other], 5).await.unwrap(), [unsent(&[2])]);
 }
 
 pub(crate) async fn claims_are_forgotten_when_they_are_old(store: Any) {

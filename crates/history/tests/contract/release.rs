@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use history::{
-    model::{OpenEvent, Record},
+    model::{HoldReason, OpenEvent, Record, What},
     store::{Store, TakeHeld},
 };
 use uuid::Uuid;
@@ -12,7 +12,8 @@ use crate::known::{cancelled, delivery, entries, event, failed, held, may_send, 
 
 type Any = Arc<dyn Store>;
 
-const TAKE: TakeHeld = TakeHeld { webhook_id: 1, config_version: 3, now: 100, leased_until: 200, limit: 10 };
+const TAKE: TakeHeld =
+    TakeHeld { webhook_id: 1, config_version: 3, held_before: 0, now: 100, leased_until: 200, limit: 10 };
 
 async fn hold(store: &Any, webhooks: &[i64]) {
     store.open(vec![event(1, webhooks)], 5).await.unwrap();
@@ -31,14 +32,33 @@ pub(crate) async fn held_deliveries_are_taken_once_and_settled(store: Any) {
     assert_eq!(store.held_webhooks().await.unwrap(), [2, 5]);
     let found = entries(store.as_ref()).await;
     let released = found.iter().find(|entry| entry.delivery.webhook_id == 1).unwrap();
-    assert!(!released.held);
+    assert_eq!(released.held, None);
     store.released(&[]).await.unwrap();
 }
 
 pub(crate) async fn a_hold_under_a_newer_configuration_is_not_taken(store: Any) {
     hold(&store, &[1]).await;
-    assert!(store.take_held(TakeHeld { config_version: 2, ..TAKE }).await.unwrap().is_empty());
+    let older = TakeHeld { config_version: 2, ..TAKE };
+    assert!(store.take_held(older).await.unwrap().is_empty());
+    // Known still not long after: that version was lost. It is held at 1000.
+    assert!(store.take_held(TakeHeld { held_before: 1000, ..older }).await.unwrap().is_empty());
+    let taken = store.take_held(TakeHeld { held_before: 1001, ..older }).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    store.not_released(&taken).await.unwrap();
     assert_eq!(store.take_held(TAKE).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_hold_shows_why(store: Any) {
+    hold(&store, &[1]).await;
+    let reason = async || entries(store.as_ref()).await[0].held;
+    assert_eq!(reason().await, Some(HoldReason::Inactive));
+    let unknown = What::Hold { reason: HoldReason::UnknownWebhook, due_at: 1000, config_version: 4 };
+    store.record(vec![record(1, 1, unknown)].into()).await.unwrap();
+    assert_eq!(reason().await, Some(HoldReason::UnknownWebhook));
+    store.record(vec![record(1, 1, held(3))].into()).await.unwrap();
+    assert_eq!(reason().await, Some(HoldReason::UnknownWebhook), "the newer one counts");
+    store.record(vec![record(1, 1, held(5))].into()).await.unwrap();
+    assert_eq!(reason().await, Some(HoldReason::Inactive));
 }
 
 pub(crate) async fn a_lease_that_was_not_settled_runs_out(store: Any) {
@@ -62,9 +82,10 @@ pub(crate) async fn a_hold_during_a_release_is_not_lost(store: Any) {
     store.record(vec![record(1, 1, held(3))].into()).await.unwrap();
     store.released(&taken).await.unwrap();
     assert_eq!(store.held_webhooks().await.unwrap(), [1]);
-    assert_eq!(store.take_held(TAKE).await.unwrap()[0].generation, 2);
+    let later = TakeHeld { now: 200, leased_until: 300, ..TAKE };
+    assert_eq!(store.take_held(later).await.unwrap()[0].generation, 2);
     // An attempt that was recorded meanwhile is not undone.
-    let taken = store.take_held(TakeHeld { now: 200, leased_until: 300, ..TAKE }).await.unwrap();
+    let taken = store.take_held(TakeHeld { now: 300, leased_until: 400, ..TAKE }).await.unwrap();
     store.record(vec![record(1, 1, failed(10, 50))].into()).await.unwrap();
     store.released(&taken).await.unwrap();
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "failed"), (1, 2, "pending")]));
@@ -78,18 +99,18 @@ pub(crate) async fn what_was_not_published_is_taken_again_with_a_new_generation(
     assert_eq!(store.take_held(TAKE).await.unwrap()[0].generation, 2);
 }
 
-pub(crate) async fn a_hold_under_an_older_configuration_than_its_release_rests_until_the_lease_is_over(store: Any) {
+pub(crate) async fn a_hold_under_no_newer_configuration_than_its_release_rests_until_the_lease_is_over(store: Any) {
     const RELEASE: TakeHeld = TakeHeld { config_version: 6, ..TAKE };
     // Before the release is settled, and after.
-    for webhook_id in [1, 2] {
+    for (webhook_id, version, settled) in [(1, 5, false), (2, 5, true), (3, 6, false), (4, 6, true)] {
         hold(&store, &[webhook_id]).await;
         let release = TakeHeld { webhook_id, ..RELEASE };
         let taken = store.take_held(release).await.unwrap();
-        if webhook_id == 2 {
+        if settled {
             store.released(&taken).await.unwrap();
         }
-        store.record(vec![record(webhook_id, 1, held(5))].into()).await.unwrap();
-        if webhook_id == 1 {
+        store.record(vec![record(webhook_id, 1, held(version))].into()).await.unwrap();
+        if !settled {
             store.released(&taken).await.unwrap();
         }
         assert!(store.held_webhooks().await.unwrap().contains(&webhook_id), "the hold is not lost");

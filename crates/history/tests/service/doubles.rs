@@ -18,8 +18,8 @@ use history::{
 };
 use prost::Message as _;
 use proto::internal::v1::{
-    AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeliveryTask, WebhookConfig,
-    configuration_server::Configuration,
+    AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeletedProject, DeliveryTask,
+    WebhookConfig, configuration_server::Configuration,
 };
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
@@ -105,8 +105,16 @@ impl Broker for Queue {
 /// A subscription service that knows what it is told.
 #[derive(Clone, Default)]
 pub(crate) struct Subscription {
-    webhooks: Arc<Mutex<Vec<WebhookConfig>>>,
+    told: Arc<Mutex<Told>>,
     away: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Default)]
+struct Told {
+    version: i64,
+    webhooks: Vec<WebhookConfig>,
+    /// Each with its version.
+    projects: Vec<(i64, DeletedProject)>,
 }
 
 impl Subscription {
@@ -117,11 +125,25 @@ impl Subscription {
 
     /// Saves a webhook under the next version.
     pub(crate) fn save(&self, webhook: WebhookConfig) -> i64 {
-        let mut webhooks = self.webhooks.lock().unwrap();
-        let version = 1 + webhooks.iter().map(|webhook| webhook.version).max().unwrap_or(0);
-        webhooks.retain(|known| known.id != webhook.id);
-        webhooks.push(WebhookConfig { version, ..webhook });
+        let mut told = self.told.lock().unwrap();
+        told.version += 1;
+        let version = told.version;
+        told.webhooks.retain(|known| known.id != webhook.id);
+        told.webhooks.push(WebhookConfig { version, ..webhook });
         version
+    }
+
+    pub(crate) fn delete_project(&self, instance: &str, project_id: i64) {
+        let mut told = self.told.lock().unwrap();
+        told.version += 1;
+        let change = (told.version, DeletedProject { instance: instance.to_owned(), project_id });
+        told.projects.push(change);
+    }
+
+    /// A backup of everything; to go back to it, call what is answered.
+    pub(crate) fn back_up(&self) -> impl FnOnce() + use<> {
+        let (told, backup) = (Arc::clone(&self.told), self.told.lock().unwrap().clone());
+        move || *told.lock().unwrap() = backup
     }
 }
 
@@ -143,13 +165,19 @@ impl Configuration for Subscription {
         if self.away.load(Ordering::SeqCst) {
             return Err(Status::unavailable("told to be away"));
         }
-        let known = self.webhooks.lock().unwrap();
-        let mut webhooks: Vec<_> = known.iter().filter(|webhook| webhook.version > request.since).cloned().collect();
+        let told = self.told.lock().unwrap().clone();
+        let mut versions: Vec<i64> = told.webhooks.iter().map(|webhook| webhook.version).collect();
+        versions.extend(told.projects.iter().map(|(version, _)| *version));
+        versions.retain(|version| *version > request.since);
+        versions.sort_unstable();
+        let more = versions.len() > 2;
+        let version = if more { versions[1] } else { told.version };
+        let changed = |at: i64| at > request.since && at <= version;
+        let mut webhooks: Vec<_> = told.webhooks.into_iter().filter(|webhook| changed(webhook.version)).collect();
         webhooks.sort_by_key(|webhook| webhook.version);
-        let more = webhooks.len() > 2;
-        webhooks.truncate(2);
-        let version = webhooks.last().map_or(request.since, |webhook| webhook.version);
-        Ok(Response::new(ChangesResponse { version, webhooks, more }))
+        let deleted_projects =
+            told.projects.into_iter().filter(|(at, _)| changed(*at)).map(|(_, project)| project).collect();
+        Ok(Response::new(ChangesResponse { version, webhooks, deleted_projects, more }))
     }
 
     async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {

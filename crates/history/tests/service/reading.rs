@@ -151,6 +151,42 @@ async fn a_webhook_is_there_or_not_whatever_the_filter() {
 }
 
 #[tokio::test]
+async fn entries_of_a_deleted_project_are_orphaned_at_once() {
+    let history = Started::new().await;
+    history.subscription.save(webhook(1, true));
+    history.subscription.save(webhook_for(2, &[1]));
+    let mut elsewhere = record(3, 1, delivered());
+    elsewhere.delivery.as_mut().unwrap().project_id = 2;
+    history.record(vec![record(1, 1, failed(START + 600)), record(2, 1, delivered()), elsewhere]).await;
+    let orphaned = async || {
+        let listed = history.list(ADMIN, of(0)).await.unwrap().entries;
+        let mut orphaned: Vec<_> =
+            listed.iter().map(|entry| (entry.webhook_id, entry.attempt, entry.orphaned)).collect();
+        orphaned.sort_unstable();
+        orphaned
+    };
+    let whole = async |webhook: i64, token: &str| {
+        let delivery = history.get(token, delivery_id(webhook)).await.unwrap();
+        assert!(delivery.entries.iter().all(|entry| entry.orphaned == delivery.orphaned));
+        delivery.orphaned
+    };
+    // The same project of another instance is another project.
+    history.subscription.delete_project("other", 1);
+    assert_eq!(orphaned().await, [(1, 1, false), (1, 2, false), (2, 1, false), (3, 1, false)]);
+    assert!(!whole(1, ADMIN).await && !whole(2, "project_admin@acme:1").await);
+
+    history.subscription.delete_project("acme", 1);
+    assert_eq!(orphaned().await, [(1, 1, true), (1, 2, true), (2, 1, true), (3, 1, false)]);
+    history.subscription.delete_project("acme", 2);
+    assert!(whole(3, ADMIN).await, "also if nothing was listed since");
+    assert!(whole(1, ADMIN).await && whole(2, "project_admin@acme:1").await);
+
+    history.subscription.go_away();
+    assert_eq!(orphaned().await, [(1, 1, true), (1, 2, true), (2, 1, true), (3, 1, true)]);
+    assert!(whole(1, ADMIN).await, "what is known serves");
+}
+
+#[tokio::test]
 async fn what_is_known_of_a_webhook_serves_while_nobody_can_be_asked() {
     let history = Started::new().await;
     history.subscription.save(webhook_for(1, &[1]));

@@ -50,9 +50,12 @@ async fn an_event_is_opened_recorded_and_checked() {
     let mut outcomes = Vec::new();
     for event in [open_event(1), open_event(2), again] {
         let answer = recording.open(OpenRequest { events: vec![event] }).await.unwrap().into_inner();
-        outcomes.push((answer.results[0].outcome(), answer.results[0].unsent_webhook_ids.clone()));
+        let unsent: Vec<_> =
+            answer.results[0].unsent.iter().map(|unsent| (unsent.webhook_id, unsent.format.clone())).collect();
+        outcomes.push((answer.results[0].outcome(), unsent));
     }
-    let expected = [(OpenOutcome::New, vec![]), (OpenOutcome::Duplicate, vec![]), (OpenOutcome::Redelivered, vec![1])];
+    let unsent = vec![(1, "generic".to_owned())];
+    let expected = [(OpenOutcome::New, vec![]), (OpenOutcome::Duplicate, vec![]), (OpenOutcome::Redelivered, unsent)];
     assert_eq!(outcomes, expected);
 
     let item = |webhook: i64| CheckItem { delivery_id: uuid_bytes(delivery_id(webhook)), number: 1, generation: 0 };

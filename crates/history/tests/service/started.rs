@@ -142,7 +142,11 @@ pub(crate) fn delivered() -> What {
 }
 
 pub(crate) fn hold(config_version: i64) -> What {
-    What::Hold(Hold { due_at: START, reason: HoldReason::Inactive.into(), config_version })
+    hold_for(HoldReason::Inactive, config_version)
+}
+
+pub(crate) fn hold_for(reason: HoldReason, config_version: i64) -> What {
+    What::Hold(Hold { due_at: START, reason: reason.into(), config_version })
 }
 
 pub(crate) fn cancel() -> What {

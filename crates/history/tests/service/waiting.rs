@@ -5,19 +5,23 @@ use std::time::Duration;
 use broker::PublishError;
 use proto::{
     convert::uuid_bytes,
-    internal::v1::{CheckItem, CheckRequest, WebhookConfig},
-    v1::{DeliveryStatus, Entry},
+    internal::v1::{CheckItem, CheckRequest, HoldReason, WebhookConfig},
+    v1::{DeliveryStatus, Entry, ListEntriesRequest},
 };
 
 use crate::{
     doubles::webhook,
-    started::{START, Started, delivery_id, eventually, failed, hold, record},
+    started::{START, Started, delivery_id, eventually, failed, hold, hold_for, record},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn last(history: &Started, webhook_id: i64) -> Entry {
     history.get("system_admin@acme", delivery_id(webhook_id)).await.unwrap().entries.pop().unwrap()
+}
+
+fn of(webhook_id: i64) -> ListEntriesRequest {
+    ListEntriesRequest { webhook_id, ..ListEntriesRequest::default() }
 }
 
 async fn may_send(history: &Started, webhook_id: i64, generation: i32) -> bool {
@@ -57,6 +61,55 @@ async fn a_hold_of_a_webhook_that_is_active_meanwhile_is_released_but_not_one_fr
     history.subscription.save(webhook(2, false));
     history.subscription.save(webhook(2, true));
     eventually("the other is queued", async || history.queue.tasks().len() == 2).await;
+}
+
+#[tokio::test]
+async fn a_hold_of_a_version_that_a_restored_database_has_lost_is_released_later() {
+    let history = Started::new().await;
+    history.subscription.save(webhook(1, true));
+    let restore = history.subscription.back_up();
+    let lost = [true, true, true, false].map(|active| history.subscription.save(webhook(1, active)))[3];
+    assert!(history.list("system_admin@acme", of(1)).await.is_ok(), "it is known");
+    history.record(vec![record(1, 1, hold(lost))]).await;
+    restore();
+    assert!(history.list("system_admin@acme", of(1)).await.is_ok(), "it is known");
+    // A round with what the backup has.
+    history.subscription.save(webhook(9, true));
+    history.record(vec![record(9, 1, hold(1))]).await;
+    eventually("a round is over", async || history.queue.tasks().len() == 1).await;
+    assert_eq!(last(&history, 1).await.waits_for, "webhook inactive");
+    history.clock.advance(Duration::from_secs(31));
+    eventually("it is queued", async || history.queue.tasks().len() == 2).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_came_back_with_a_backup_is_not_deleted_any_more() {
+    let history = Started::new().await;
+    history.subscription.save(webhook(1, true));
+    let restore = history.subscription.back_up();
+    history.subscription.save(WebhookConfig { deleted: true, ..webhook(1, false) });
+    history.subscription.save(webhook(2, true));
+    assert!(history.list("project_admin@acme:1", of(2)).await.is_err());
+    restore();
+    assert!(history.list("system_admin@acme", of(2)).await.is_err(), "the backup does not have it");
+    history.record(vec![record(1, 1, failed(START + 600))]).await;
+    // A round that finds something else to do.
+    let version = history.subscription.save(webhook(3, true));
+    history.record(vec![record(3, 1, hold(version))]).await;
+    eventually("a round is over", async || !history.queue.tasks().is_empty()).await;
+    assert_eq!(last(&history, 1).await.status(), DeliveryStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_hold_says_why() {
+    let history = Started::new().await;
+    let version = history.subscription.save(webhook(3, true));
+    let reasons = [HoldReason::Inactive, HoldReason::UnknownWebhook];
+    history
+        .record([1, 2].into_iter().zip(reasons).map(|(id, why)| record(id, 1, hold_for(why, version))).collect())
+        .await;
+    assert_eq!(last(&history, 1).await.waits_for, "webhook inactive");
+    assert_eq!(last(&history, 2).await.waits_for, "webhook not known to the dispatcher yet");
 }
 
 #[tokio::test]
@@ -122,6 +175,24 @@ async fn what_a_dispatcher_that_is_behind_holds_again_is_not_released_again_at_o
     eventually("both are queued again", async || history.queue.tasks().len() == 6).await;
     let tasks = history.queue.tasks();
     assert!(tasks[4..].iter().all(|task| task.generation == 2 && task.delivery.as_ref().unwrap().webhook_id < 3));
+}
+
+#[tokio::test]
+async fn what_an_older_dispatcher_cannot_use_is_not_released_again_at_once() {
+    let history = Started::new().await;
+    let version = history.subscription.save(webhook(1, true));
+    let unknown = || record(1, 1, hold_for(HoldReason::UnknownWebhook, version));
+    history.record(vec![unknown()]).await;
+    eventually("it is queued", async || history.queue.tasks().len() == 1).await;
+    eventually("it is settled", async || last(&history, 1).await.waits_for.is_empty()).await;
+    history.record(vec![unknown()]).await;
+    // A round that finds something else to do.
+    history.record(vec![record(2, 1, hold(version))]).await;
+    history.subscription.save(webhook(2, true));
+    eventually("a round is over", async || history.queue.tasks().len() == 2).await;
+    assert_eq!(last(&history, 1).await.waits_for, "webhook not known to the dispatcher yet");
+    history.clock.advance(Duration::from_secs(30));
+    eventually("it is queued again", async || history.queue.tasks().len() == 3).await;
 }
 
 #[tokio::test]

@@ -132,7 +132,11 @@ fn changes(kind: EventType) -> Vec<Change> {
             change("note", "", r#""New checkout and saved carts.""#),
         ],
         EventType::MilestoneDueDateChanged => vec![change("due_date", r#""2026-03-31""#, r#""2026-04-14""#)],
-        EventType::ResultChanged => vec![change("status_id", "1", "2")],
+        EventType::ResultChanged => vec![change(
+            "status",
+            r#"{"id":1,"name":"Passed","is_success":true,"is_failure":false}"#,
+            r#"{"id":2,"name":"Failed","is_success":false,"is_failure":true}"#,
+        )],
         _ => Vec::new(),
     }
 }

@@ -15,6 +15,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if delivery.max_in_flight == 0 {
         return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
     }
+    let auth = &config.auth;
+    for (key, value) in [("auth.jwt_issuer", &auth.jwt_issuer), ("auth.jwt_audience", &auth.jwt_audience)] {
+        if value.is_some() && auth.jwt_key_file.is_none() {
+            return Err(must(key, "come with auth.jwt_key_file: without a key no JWT is accepted"));
+        }
+    }
     let form = "look like postgres://user:password@host:5432/database";
     scheme("database.url", config.database.url.as_ref(), &["postgres", "postgresql"], form)?;
     let form = "look like amqp://user:password@host:5672/vhost";

@@ -210,6 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_documented_and_nothing_else_is() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let documented: Vec<&str> = rows.map(|(key, _)| key).filter(|key| key.contains('.')).collect();
+        let schema = Schema::new().unwrap();
+        let known: Vec<&str> = schema.0.iter().map(|(key, _)| key.as_str()).collect();
+        for key in &known {
+            assert!(documented.contains(key), "{key} is not in docs/configuration.md");
+        }
+        for key in documented {
+            assert!(known.contains(&key), "{key} of docs/configuration.md is no key");
+        }
+    }
+
+    #[test]
     fn mistakes_name_the_key_and_the_source() {
         for (file, environment, expected) in [
             ("[delivery]\ntimeuot = \"3s\"", &[][..], "unknown configuration key `delivery.timeuot` in"),
@@ -228,6 +243,8 @@ mod tests {
             ("", &[("DATABASE__URL", "mysql://h/d")], "database.url must look like postgres://"),
             ("", &[("BROKER__URL", "http://h")], "broker.url must look like amqp://"),
             ("", &[("BROKER__URL", "nothing")], "broker.url must be a URL"),
+            ("[auth]\njwt_issuer = \"core\"", &[], "auth.jwt_issuer must come with auth.jwt_key_file"),
+            ("", &[("AUTH__JWT_AUDIENCE", "webhooks")], "auth.jwt_audience must come with auth.jwt_key_file"),
         ] {
             let error = load(file, environment).unwrap_err();
             assert!(error.contains(expected), "{file} {environment:?}: {error}");

@@ -114,7 +114,8 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Secrets {
-    /// File with 32 random bytes in base64. `standalone` makes one in `data.dir` where none is named.
+    /// File with keys, each 32 random bytes in base64 on a line of its own: the first one encrypts, all decrypt.
+    /// `standalone` makes one in `data.dir` where none is named.
     pub key_file: Option<PathBuf>,
 }
 
@@ -124,6 +125,13 @@ pub struct Secrets {
 pub struct Auth {
     /// File whose text is the first administrator token. `standalone` makes one in `data.dir` where none is named.
     pub bootstrap_token_file: Option<PathBuf>,
+    /// File with the key that JWTs of Testmo core are verified with: a public key (Ed25519, PEM), or a secret of at least
+    /// 32 bytes for HS256. Without it no JWT is accepted.
+    pub jwt_key_file: Option<PathBuf>,
+    /// The `iss` that JWTs must have; any where none is named.
+    pub jwt_issuer: Option<String>,
+    /// The `aud` that JWTs must have; they must have none where none is named.
+    pub jwt_audience: Option<String>,
 }
 
 /// The services among themselves.

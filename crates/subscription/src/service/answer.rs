@@ -1,9 +1,9 @@
 //! What is stored, as the schema shows it.
 
-use domain::{Identity, InstanceId, Role, Scope};
+use domain::{Identity, InstanceId, MASKED, Role, Scope, Timestamp};
 use proto::{convert::timestamp, v1};
 
-use crate::store::{Token, Webhook};
+use crate::store::{Project, Token, Webhook};
 
 const INSECURE: &str = "insecure connections are permitted: http:// and certificates that cannot be verified expose \
                         deliveries to whoever is on the way; use it for receivers in your own network only";
@@ -18,8 +18,10 @@ pub(super) fn caller(caller: Identity) -> v1::GetCallerResponse {
     }
 }
 
-/// A webhook, its secret masked.
-pub(super) fn webhook(webhook: Webhook) -> v1::Webhook {
+/// A webhook as it is at `now`, its secrets masked.
+pub(super) fn webhook(webhook: Webhook, now: Timestamp) -> v1::Webhook {
+    let previous = webhook.previous_secret_expires_at.filter(|end| now < *end);
+    let masked = |name| v1::CustomHeader { name, value: MASKED.to_owned() };
     v1::Webhook {
         id: webhook.id,
         name: webhook.name,
@@ -32,12 +34,21 @@ pub(super) fn webhook(webhook: Webhook) -> v1::Webhook {
         },
         allow_insecure: webhook.allow_insecure,
         active: webhook.active,
-        inactive_reason: String::new(),
+        inactive_reason: webhook.inactive_reason,
         secret: webhook.secret_masked,
         created_at: Some(timestamp(webhook.created_at)),
         updated_at: Some(timestamp(webhook.updated_at)),
         warnings: if webhook.allow_insecure { vec![INSECURE.to_owned()] } else { Vec::new() },
+        headers: webhook.headers.into_iter().map(masked).collect(),
+        filter: webhook.filter,
+        version: webhook.version,
+        previous_secret_expires_at: previous.map(timestamp),
     }
+}
+
+/// A project.
+pub(super) fn project(project: Project) -> v1::Project {
+    v1::Project { id: project.id, name: project.name, url: project.url }
 }
 
 /// A token.

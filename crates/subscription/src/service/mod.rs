@@ -1,19 +1,37 @@
-//! The gRPC service `Webhooks`: each call finds out who is calling, asks [`access`] what that reaches, and acts.
+//! The gRPC services `Webhooks` and `Instances`: each call finds out who is calling, asks [`access`] what that reaches,
+//! and acts.
+//!
+//! What is wrong is told in this order: no token (401), a role or a scope that is not permitted (403), nothing within
+//! reach (404), another version (412), fields (422), the plan (403), a state that does not fit (409).
 
+mod activation;
 mod answer;
+mod change_log;
+mod instances;
 mod paging;
+mod projects;
+mod rules;
+mod secrets;
 mod tokens;
+mod told;
+mod unit;
+mod update;
 mod webhooks;
 
 use std::sync::Arc;
 
 use domain::{AddressPolicy, Clock, IdSource, Identity};
-use proto::v1::{
-    ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
-    CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
-    DeleteWebhookResponse, GetCallerRequest, GetCallerResponse, GetWebhookRequest, GetWebhookResponse,
-    ListTokensRequest, ListTokensResponse, ListWebhooksRequest, ListWebhooksResponse, RevokeTokenRequest,
-    RevokeTokenResponse, webhooks_server::Webhooks,
+use proto::{
+    error::ApiError,
+    v1::{
+        ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
+        CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
+        DeleteWebhookResponse, GetCallerRequest, GetCallerResponse, GetWebhookRequest, GetWebhookResponse,
+        ListProjectsRequest, ListProjectsResponse, ListTokensRequest, ListTokensResponse, ListWebhookChangesRequest,
+        ListWebhookChangesResponse, ListWebhooksRequest, ListWebhooksResponse, RegenerateSecretRequest,
+        RegenerateSecretResponse, RevokeTokenRequest, RevokeTokenResponse, UpdateWebhookRequest, UpdateWebhookResponse,
+        webhooks_server::Webhooks,
+    },
 };
 use runtime::{Authenticator, Resolver};
 use tonic::{Request, Response, Status};
@@ -39,6 +57,10 @@ impl Service {
     }
 }
 
+fn not_found(id: i64) -> ApiError {
+    ApiError::not_found("webhook", id)
+}
+
 #[tonic::async_trait]
 impl Webhooks for Service {
     async fn get_caller(&self, request: Request<GetCallerRequest>) -> Result<Response<GetCallerResponse>, Status> {
@@ -51,9 +73,7 @@ impl Webhooks for Service {
         request: Request<CreateWebhookRequest>,
     ) -> Result<Response<CreateWebhookResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let projects = request.projects.as_ref().map(|projects| projects.ids.as_slice());
-        let instance = access::to_new_webhook(&caller, projects)?;
-        let webhook = self.create(instance, request).await?;
+        let webhook = self.create(&caller, request).await?;
         Ok(Response::new(CreateWebhookResponse { webhook: Some(webhook) }))
     }
 
@@ -73,13 +93,29 @@ impl Webhooks for Service {
         Ok(Response::new(self.list(&reach, &request).await?))
     }
 
+    async fn update_webhook(
+        &self,
+        request: Request<UpdateWebhookRequest>,
+    ) -> Result<Response<UpdateWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        Ok(Response::new(self.update(&caller, &request).await?))
+    }
+
+    async fn regenerate_secret(
+        &self,
+        request: Request<RegenerateSecretRequest>,
+    ) -> Result<Response<RegenerateSecretResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let webhook = self.regenerate(&caller, &request).await?;
+        Ok(Response::new(RegenerateSecretResponse { webhook: Some(webhook) }))
+    }
+
     async fn delete_webhook(
         &self,
         request: Request<DeleteWebhookRequest>,
     ) -> Result<Response<DeleteWebhookResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let reach = access::to_webhooks(&caller)?;
-        self.delete(&reach, request.id).await?;
+        self.delete(&caller, request.id, request.if_version).await?;
         Ok(Response::new(DeleteWebhookResponse {}))
     }
 
@@ -88,8 +124,7 @@ impl Webhooks for Service {
         request: Request<ActivateWebhookRequest>,
     ) -> Result<Response<ActivateWebhookResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let reach = access::to_webhooks(&caller)?;
-        let webhook = self.set_active(&reach, request.id, true).await?;
+        let webhook = self.set_active(&caller, request.id, request.if_version, true).await?;
         Ok(Response::new(ActivateWebhookResponse { webhook: Some(webhook) }))
     }
 
@@ -98,9 +133,26 @@ impl Webhooks for Service {
         request: Request<DeactivateWebhookRequest>,
     ) -> Result<Response<DeactivateWebhookResponse>, Status> {
         let (caller, request) = self.open(request).await?;
-        let reach = access::to_webhooks(&caller)?;
-        let webhook = self.set_active(&reach, request.id, false).await?;
+        let webhook = self.set_active(&caller, request.id, request.if_version, false).await?;
         Ok(Response::new(DeactivateWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn list_webhook_changes(
+        &self,
+        request: Request<ListWebhookChangesRequest>,
+    ) -> Result<Response<ListWebhookChangesResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        Ok(Response::new(self.log(&reach, &request).await?))
+    }
+
+    async fn list_projects(
+        &self,
+        request: Request<ListProjectsRequest>,
+    ) -> Result<Response<ListProjectsResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        Ok(Response::new(self.projects(&reach, &request).await?))
     }
 
     async fn create_token(

@@ -1,42 +1,61 @@
-//! What the calls about webhooks do.
+//! Creating, reading, listing and deleting webhooks.
 
-use domain::{FieldError, InstanceId, Secret, WebhookDraft, WebhookKind, WebhookSpec};
+use domain::{CustomHeader, Identity, Secret, Timestamp, WebhookDraft, WebhookKind, WebhookSpec};
 use proto::{
     error::ApiError,
     v1::{self, CreateWebhookRequest, ListWebhooksRequest, ListWebhooksResponse},
 };
 
-use super::{Service, answer, paging};
-use crate::{
-    address, failure,
-    secret_box::Purpose,
-    store::{NewWebhook, Reach},
+use super::{
+    Service, answer,
+    change_log::{self, Action, Actor},
+    not_found, paging,
+    rules::{self, texts},
+    update::names,
 };
-
-/// A scope travels whole in every answer and to every dispatcher; more projects than this are better served by all.
-const MOST_PROJECTS: usize = 5_000;
+use crate::{
+    access,
+    credentials::Credentials,
+    failure,
+    store::{Reach, SealedWebhook, Webhook, WebhookFilter, Write},
+};
 
 impl Service {
     pub(super) async fn create(
         &self,
-        instance: InstanceId,
+        caller: &Identity,
         request: CreateWebhookRequest,
     ) -> Result<v1::Webhook, ApiError> {
-        let spec = check(request).map_err(faults)?;
-        address::check(&self.policy, &*self.resolver, &spec.url).await.map_err(|error| faults(vec![error]))?;
-        let id = self.store.next_webhook_id().await.map_err(failure::of_store)?;
-        let secret = Secret::generate(&*self.ids);
-        let purpose = Purpose::Signing { instance: &instance, webhook: id };
-        let sealed = self.secrets.seal(&*self.ids, purpose, secret.reveal()).map_err(failure::of_sealing)?;
-        let new =
-            NewWebhook { id, instance, spec, secret: sealed, secret_masked: secret.masked(), at: self.clock.now() };
-        let created = self.store.create_webhook(&new).await.map_err(failure::of_store)?;
-        Ok(v1::Webhook { secret: secret.reveal().to_owned(), ..answer::webhook(created) })
+        let Reach { instance, .. } = access::to_webhooks(caller)?;
+        access::to_scope(caller, request.projects.as_ref().map(|projects| projects.ids.as_slice()))?;
+        let (active, validate_only) = (!request.inactive, request.validate_only);
+        let spec = rules::check(draft(request), Vec::new())?;
+        self.check_address(&spec.url).await?;
+
+        let mut unit = self.begin(&instance).await?;
+        unit.check_projects(&spec.scope).await?;
+        unit.check_plan()?;
+        let actor = Actor::new(caller, self.clock.now());
+        let secret = self.new_secret();
+        let credentials = Credentials::new(&secret, spec.headers.clone());
+        let mut webhook = new(spec, active, &secret, actor.at);
+        if validate_only {
+            let shown = answer::webhook(webhook, actor.at);
+            return Ok(v1::Webhook { secret: String::new(), created_at: None, updated_at: None, ..shown });
+        }
+        webhook.id = unit.change.next_webhook_id().await.map_err(failure::of_store)?;
+        let entry = actor.entry(Action::Created, &change_log::all(&webhook))?;
+        let credentials = self.seal(&instance, webhook.id, &credentials)?;
+        let mut sealed = SealedWebhook { webhook, credentials };
+        unit.put(&mut sealed, entry).await?;
+        unit.commit().await?;
+        Ok(v1::Webhook { secret: secret.reveal().to_owned(), ..answer::webhook(sealed.webhook, actor.at) })
     }
 
     pub(super) async fn get(&self, reach: &Reach, id: i64) -> Result<v1::Webhook, ApiError> {
         let found = self.store.webhook(reach, id).await.map_err(failure::of_store)?;
-        found.map(answer::webhook).ok_or_else(|| not_found(id))
+        let found = found.ok_or_else(|| not_found(id))?;
+        Ok(answer::webhook(found, self.clock.now()))
     }
 
     pub(super) async fn list(
@@ -45,59 +64,78 @@ impl Service {
         request: &ListWebhooksRequest,
     ) -> Result<ListWebhooksResponse, ApiError> {
         let page = paging::page(request.page, request.per_page)?;
-        let listed = self.store.webhooks(reach, page).await.map_err(failure::of_store)?;
-        let webhooks = listed.items.into_iter().map(answer::webhook).collect();
+        let filter = filter(request)?;
+        let listed = self.store.webhooks(reach, &filter, page).await.map_err(failure::of_store)?;
+        let now = self.clock.now();
+        let webhooks = listed.items.into_iter().map(|webhook| answer::webhook(webhook, now)).collect();
         Ok(ListWebhooksResponse { webhooks, total: listed.total })
     }
 
-    pub(super) async fn delete(&self, reach: &Reach, id: i64) -> Result<(), ApiError> {
-        let deleted = self.store.delete_webhook(reach, id, self.clock.now()).await.map_err(failure::of_store)?;
-        if deleted { Ok(()) } else { Err(not_found(id)) }
-    }
-
-    pub(super) async fn set_active(&self, reach: &Reach, id: i64, active: bool) -> Result<v1::Webhook, ApiError> {
-        let changed = self.store.set_active(reach, id, active, self.clock.now()).await.map_err(failure::of_store)?;
-        changed.map(answer::webhook).ok_or_else(|| not_found(id))
+    pub(super) async fn delete(&self, caller: &Identity, id: i64, if_version: Option<i64>) -> Result<(), ApiError> {
+        let reach = access::to_webhooks(caller)?;
+        let mut unit = self.begin(&reach.instance).await?;
+        unit.webhook(&reach, id, if_version).await?;
+        let entry = Actor::new(caller, self.clock.now()).entry(Action::Deleted, &[])?;
+        unit.write(&[Write { id, webhook: None, entry }]).await?;
+        unit.commit().await
     }
 }
 
-fn check(request: CreateWebhookRequest) -> Result<WebhookSpec, Vec<FieldError>> {
-    let mut errors = Vec::new();
-    errors.extend(unsupported_kind(&request.r#type));
-    let projects = request.projects.map(|projects| projects.ids);
-    if projects.as_ref().is_some_and(|projects| projects.len() > MOST_PROJECTS) {
-        let message = format!("must name at most {MOST_PROJECTS} projects, or be null for all");
-        errors.push(FieldError::new("projects", message));
-    }
-    let draft = WebhookDraft {
+fn draft(request: CreateWebhookRequest) -> WebhookDraft {
+    let header = |header: v1::CustomHeader| CustomHeader { name: header.name, value: header.value };
+    WebhookDraft {
         name: request.name,
         url: request.url,
         kind: request.r#type,
         events: request.events,
-        projects,
+        projects: request.projects.map(|projects| projects.ids),
         allow_insecure: request.allow_insecure,
-    };
-    match draft.check() {
-        Ok(spec) if errors.is_empty() => Ok(spec),
-        Ok(_) => Err(errors),
-        Err(more) => {
-            errors.extend(more);
-            Err(errors)
-        }
+        headers: request.headers.into_iter().map(header).collect(),
+        filter: request.filter,
     }
 }
 
-/// The one place that refuses the types whose payloads do not exist yet; it goes when they do.
-fn unsupported_kind(kind: &str) -> Option<FieldError> {
-    let kind: WebhookKind = kind.parse().ok()?;
-    let message = "slack, teams and discord come with a later version; use generic";
-    (kind != WebhookKind::Generic).then(|| FieldError::new("type", message))
+/// Without the id and the version that it gets when it is written.
+fn new(spec: WebhookSpec, active: bool, secret: &Secret, at: Timestamp) -> Webhook {
+    Webhook {
+        id: 0,
+        version: 0,
+        headers: names(&spec.headers),
+        filter: texts(spec.filter.texts()),
+        events: texts(&spec.events),
+        name: spec.name,
+        url: spec.url.into(),
+        kind: spec.kind.name().to_owned(),
+        scope: spec.scope,
+        allow_insecure: spec.allow_insecure,
+        active,
+        inactive_reason: String::new(),
+        secret_masked: secret.masked(),
+        previous_secret_expires_at: None,
+        created_at: at,
+        updated_at: at,
+    }
 }
 
-fn faults(errors: Vec<FieldError>) -> ApiError {
-    ApiError::fields(errors.into_iter().map(|error| (error.field.to_owned(), error.message)).collect())
-}
-
-fn not_found(id: i64) -> ApiError {
-    ApiError::not_found("webhook", id)
+fn filter(request: &ListWebhooksRequest) -> Result<WebhookFilter, ApiError> {
+    let mut errors = Vec::new();
+    let kind = Some(&request.r#type).filter(|kind| !kind.is_empty());
+    if let Some(Err(error)) = kind.map(|kind| kind.parse::<WebhookKind>()) {
+        errors.push(("type".to_owned(), error.to_string()));
+    }
+    if request.project_id < 0 {
+        errors.push(("project_id".to_owned(), "must be a project id from 1".to_owned()));
+    }
+    if request.query.chars().any(char::is_control) {
+        errors.push(("query".to_owned(), "must not hold control characters".to_owned()));
+    }
+    if !errors.is_empty() {
+        return Err(ApiError::fields(errors));
+    }
+    Ok(WebhookFilter {
+        active: request.active,
+        kind: kind.cloned(),
+        project: Some(request.project_id).filter(|project| *project != 0),
+        text: Some(request.query.clone()).filter(|text| !text.is_empty()),
+    })
 }

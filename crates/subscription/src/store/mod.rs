@@ -1,59 +1,99 @@
 //! The port to the subscription service's own database, and its adapters: PostgreSQL, and SQLite for one process.
 
+mod keys;
+mod model;
 mod postgres;
+mod row;
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use async_trait::async_trait;
-use domain::{InstanceId, Role, Scope, Timestamp, WebhookSpec};
+use domain::{InstanceId, Role, Timestamp};
 
+pub use keys::{KeyReader, KeyStore, ResealedSecret, SealedSecret};
+pub use model::{
+    Changed, ChangedWebhook, Changes, Listed, LogEntry, Logged, Page, Project, Reach, SealedWebhook, ToldPlan, Webhook,
+    WebhookFilter, Write,
+};
 pub use postgres::open_postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::open_sqlite;
 
 /// Webhooks and tokens on durable storage: what a call has written when it returns survives a crash.
-pub trait Store: WebhookStore + TokenStore {}
+pub trait Store: WebhookStore + TokenStore + KeyStore {}
 
-impl<T: WebhookStore + TokenStore> Store for T {}
+impl<T: WebhookStore + TokenStore + KeyStore> Store for T {}
 
-/// The part for webhooks.
+/// The part for webhooks, projects and plans.
 ///
-/// Each change of a webhook takes the next version. Versions follow commit order over all instances and processes: who
-/// sees a version sees all earlier ones.
+/// Each change of a webhook and each deletion of a project takes the next version. Versions follow commit order over all
+/// instances and processes: who sees a version sees all earlier ones.
 #[async_trait]
 pub trait WebhookStore: Send + Sync + 'static {
     /// Remembers `fresh` as the key check of this store if it has none yet, and answers the one that it has.
     async fn key_check(&self, fresh: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// The id for a webhook that is to be created; never handed out again.
-    async fn next_webhook_id(&self) -> Result<i64, StoreError>;
-
-    /// Creates a webhook, active.
-    async fn create_webhook(&self, new: &NewWebhook) -> Result<Webhook, StoreError>;
-
     /// A webhook; `None`: there is none within reach.
     async fn webhook(&self, reach: &Reach, id: i64) -> Result<Option<Webhook>, StoreError>;
 
-    /// The webhooks within reach, oldest first.
-    async fn webhooks(&self, reach: &Reach, page: Page) -> Result<Listed<Webhook>, StoreError>;
+    /// The webhooks within reach that pass the filter, oldest first.
+    async fn webhooks(&self, reach: &Reach, filter: &WebhookFilter, page: Page) -> Result<Listed<Webhook>, StoreError>;
 
-    /// Activates or deactivates a webhook and answers it as it is now; without a new version if it was so already.
-    /// `None`: there is none within reach.
-    async fn set_active(
-        &self,
-        reach: &Reach,
-        id: i64,
-        active: bool,
-        at: Timestamp,
-    ) -> Result<Option<Webhook>, StoreError>;
+    /// The change log of a webhook, newest first; `None`: there is no such webhook within reach. Without a limit of
+    /// projects, deleted webhooks are within reach as well.
+    async fn log(&self, reach: &Reach, id: i64, page: Page) -> Result<Option<Listed<Logged>>, StoreError>;
 
-    /// Makes a webhook a tombstone that holds nothing of it; `false`: there is none within reach.
-    async fn delete_webhook(&self, reach: &Reach, id: i64, at: Timestamp) -> Result<bool, StoreError>;
+    /// The projects within reach that are not deleted, by name.
+    async fn projects(&self, reach: &Reach, page: Page) -> Result<Listed<Project>, StoreError>;
 
-    /// At most `limit` webhooks, tombstones included, that changed after version `since`, in the order of versions. A
+    /// At most `limit` changes after version `since`, tombstones of webhooks included, in the order of versions. A
     /// `since` from the future (the database was restored from a backup) counts as 0.
     async fn changes(&self, since: i64, limit: u32) -> Result<Changes, StoreError>;
+
+    /// Begins a change of an instance: until it is committed or dropped, nobody else changes anything of the instance.
+    async fn begin(&self, instance: &InstanceId) -> Result<Box<dyn Change>, StoreError>;
+}
+
+/// A change of an instance that happens as a whole when it is committed, and not at all if it is dropped before.
+///
+/// It holds a lock that others wait for: no I/O other than the store's own while there is one.
+#[async_trait]
+pub trait Change: Send {
+    /// The plan of the instance; `None`: none was told.
+    fn plan(&self) -> Option<&ToldPlan>;
+
+    /// Remembers the plan of the instance.
+    async fn put_plan(&mut self, plan: &ToldPlan) -> Result<(), StoreError>;
+
+    /// What was told of a project; `None`: nothing.
+    async fn project(&mut self, id: i64) -> Result<Option<Project>, StoreError>;
+
+    /// Those of these projects that were deleted, ascending.
+    async fn deleted_projects(&mut self, ids: &[i64]) -> Result<Vec<i64>, StoreError>;
+
+    /// Remembers what was told of a project; a deletion takes the next version.
+    async fn put_project(&mut self, project: &Project) -> Result<(), StoreError>;
+
+    /// The id for a webhook that is to be created; never handed out again once committed.
+    async fn next_webhook_id(&mut self) -> Result<i64, StoreError>;
+
+    /// A webhook; `None`: there is none within reach, which must be of this instance.
+    async fn webhook(&mut self, reach: &Reach, id: i64) -> Result<Option<SealedWebhook>, StoreError>;
+
+    /// All active webhooks, by id.
+    async fn active_webhooks(&mut self) -> Result<Vec<SealedWebhook>, StoreError>;
+
+    /// The webhooks that have this project in their scope by name, by id.
+    async fn webhooks_of(&mut self, project: i64) -> Result<Vec<SealedWebhook>, StoreError>;
+
+    /// Creates, replaces or deletes webhooks, each once, with an entry in the change log each; answers the version of
+    /// the first, those of the others follow. A tombstone holds nothing of its webhook. From then on until the commit
+    /// nobody changes anything in any instance: it comes last.
+    async fn write(&mut self, writes: &[Write]) -> Result<i64, StoreError>;
+
+    /// Makes it so.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// The part for tokens.
@@ -72,16 +112,6 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError>;
 }
 
-/// The webhooks that a caller may know of: those of an instance; where projects are given, only those whose scope is a
-/// non-empty part of them.
-#[derive(Clone, Debug)]
-pub struct Reach {
-    /// The instance.
-    pub instance: InstanceId,
-    /// Ascending; `None`: no limit.
-    pub projects: Option<Vec<i64>>,
-}
-
 /// The tokens that a caller may know of: those of an instance, and maybe those for all instances.
 #[derive(Clone, Debug)]
 pub struct TokenReach {
@@ -89,131 +119,6 @@ pub struct TokenReach {
     pub instance: InstanceId,
     /// Whether those for all instances are within reach as well.
     pub for_all: bool,
-}
-
-/// Part of a list.
-#[derive(Clone, Copy, Debug)]
-pub struct Page {
-    /// Items before it.
-    pub offset: i64,
-    /// Items in it, at most.
-    pub limit: i64,
-}
-
-/// Part of a list, and the length of the whole.
-#[derive(Clone, Debug)]
-pub struct Listed<T> {
-    /// The part.
-    pub items: Vec<T>,
-    /// Number of all items.
-    pub total: i64,
-}
-
-/// A webhook that is to be created.
-#[derive(Clone, Debug)]
-pub struct NewWebhook {
-    /// From [`WebhookStore::next_webhook_id`].
-    pub id: i64,
-    /// Its instance.
-    pub instance: InstanceId,
-    /// Its fields.
-    pub spec: WebhookSpec,
-    /// Its signing secret, sealed.
-    pub secret: Vec<u8>,
-    /// What later reads show of the secret.
-    pub secret_masked: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// A webhook as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
-    /// Its id.
-    pub id: i64,
-    /// The version of its last change.
-    pub version: i64,
-    /// For reference only.
-    pub name: String,
-    /// Where to post to.
-    pub url: String,
-    /// Name of its type.
-    pub kind: String,
-    /// Names of the selected event types, in the order of the catalogue.
-    pub events: Vec<String>,
-    /// Which projects' events fire it.
-    pub scope: Scope,
-    /// Whether `http://` and certificates that cannot be verified are permitted.
-    pub allow_insecure: bool,
-    /// Whether deliveries are sent.
-    pub active: bool,
-    /// What is shown of its secret.
-    pub secret_masked: String,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-}
-
-/// What changed after a version.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    /// The version after these changes.
-    pub version: i64,
-    /// The webhooks that changed, in the order of versions.
-    pub webhooks: Vec<ChangedWebhook>,
-    /// Whether there is more.
-    pub more: bool,
-}
-
-impl Changes {
-    /// From up to one row more than `limit`, and the version that was read before them.
-    fn from_rows(
-        version: i64,
-        limit: u32,
-        rows: impl Iterator<Item = Result<ChangedWebhook, StoreError>>,
-    ) -> Result<Self, StoreError> {
-        let mut webhooks = rows.collect::<Result<Vec<_>, _>>()?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = webhooks.len() > limit;
-        webhooks.truncate(limit);
-        let last = webhooks.last().map(|webhook| webhook.version);
-        // Without more, all rows up to both were seen; a row may be newer than the counter that was read.
-        let version = if more { last.unwrap_or(version) } else { last.map_or(version, |last| last.max(version)) };
-        Ok(Self { version, webhooks, more })
-    }
-}
-
-/// A webhook that changed.
-#[derive(Clone, Debug)]
-pub struct ChangedWebhook {
-    /// Its id.
-    pub id: i64,
-    /// The version of its last change.
-    pub version: i64,
-    /// Its instance.
-    pub instance: InstanceId,
-    /// What the dispatcher must know; `None`: it was deleted.
-    pub target: Option<Target>,
-}
-
-/// What the dispatcher must know of a webhook.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Whether deliveries are sent.
-    pub active: bool,
-    /// Name of its type.
-    pub kind: String,
-    /// Where to post to.
-    pub url: String,
-    /// Names of the selected event types.
-    pub events: Vec<String>,
-    /// Which projects' events fire it.
-    pub scope: Scope,
-    /// Whether `http://` and certificates that cannot be verified are permitted.
-    pub allow_insecure: bool,
-    /// Its signing secret, sealed.
-    pub secret: Vec<u8>,
 }
 
 /// A token that is to be added.

@@ -3,7 +3,7 @@
 use domain::{InstanceId, Role, Scope};
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::{OpenError, StoreError};
+use super::{OpenError, StoreError, ToldPlan};
 
 /// Whether a code of the database says that the same call may succeed later. PostgreSQL: connection lost (08), conflict
 /// or deadlock (40), out of resources (53), ended by an operator or a time-out (57). SQLite: locked (5, 6), disk full
@@ -64,6 +64,19 @@ pub(super) fn instance(what: &str, text: &str) -> Result<InstanceId, StoreError>
 /// The role in a row; `what` names the row.
 pub(super) fn role(what: &str, name: &str, projects: Vec<i64>) -> Result<Role, StoreError> {
     Role::from_name(name, projects).ok_or_else(|| damaged(what, format!("there is no role `{name}`")))
+}
+
+/// The plan in the row of an instance.
+pub(super) fn told_plan(
+    instance: &InstanceId,
+    plan: Option<&str>,
+    version: i64,
+) -> Result<Option<ToldPlan>, StoreError> {
+    let Some(plan) = plan else { return Ok(None) };
+    let plan = plan
+        .parse()
+        .map_err(|error: domain::InvalidPlan| damaged(&format!("instance {instance}"), error.to_string()))?;
+    Ok(Some(ToldPlan { plan, version }))
 }
 
 /// The scope in a row.

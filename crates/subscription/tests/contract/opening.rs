@@ -1,11 +1,11 @@
 //! Opening a store: its schema is brought up to date, or it is refused with the fix.
 
 use blackbox::servers;
-use subscription::store::open_postgres;
+use subscription::store::{Page, WebhookFilter, open_postgres};
 use url::Url;
 
 use crate::{
-    backend::{Backend, create, reach},
+    backend::{Backend, create, reach, set_active, webhooks},
     postgres::run,
 };
 
@@ -17,6 +17,29 @@ pub(crate) async fn what_was_written_is_there_after_opening_again(backend: &impl
     }
 }
 
+/// What the first version of the program wrote is there after the schema was brought up to date.
+pub(crate) async fn what_the_first_version_wrote_is_kept(backend: &impl Backend) {
+    backend.install_first_schema().await;
+    let store = backend.store().await;
+    let kept = store.webhook(&reach("acme", None), 1).await.unwrap().unwrap();
+    assert_eq!((kept.name.as_str(), kept.version, kept.created_at.as_micros()), ("Old CI", 1, 5));
+    assert_eq!((kept.headers.len(), kept.filter.len(), kept.inactive_reason.as_str()), (0, 0, ""));
+    let filter = WebhookFilter { text: Some("old ci".into()), ..WebhookFilter::default() };
+    let page = Page { offset: 0, limit: 10 };
+    assert_eq!(store.webhooks(&reach("acme", None), &filter, page).await.unwrap().items, std::slice::from_ref(&kept));
+    let log = store.log(&reach("acme", None), 1, page).await.unwrap().unwrap();
+    assert_eq!((log.items.len(), log.total), (0, 0));
+    let changed = webhooks(store.changes(0, 10).await.unwrap());
+    assert_eq!(changed.last().unwrap().webhook.as_ref().unwrap().credentials, [7, 8]);
+    assert!(kept.active && set_active(&*store, &reach("acme", None), 1, false).await.unwrap().is_some());
+    assert_eq!(store.log(&reach("acme", None), 1, page).await.unwrap().unwrap().total, 1);
+}
+
+/// The version of the newest schema.
+fn newest() -> usize {
+    std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres")).unwrap().count()
+}
+
 fn refusal<T>(opened: Result<T, subscription::store::OpenError>) -> String {
     opened.err().expect("the store is refused").to_string()
 }
@@ -25,15 +48,17 @@ pub(crate) async fn an_old_schema_is_refused_without_migration(backend: &impl Ba
     backend.store().await;
     backend.execute("DELETE FROM _sqlx_migrations").await;
     let refusal = refusal(backend.open(false).await);
-    assert!(refusal.contains("has version 0 and this program needs 1; start once without --no-migrate"), "{refusal}");
+    let expected = format!("has version 0 and this program needs {}; start once without --no-migrate", newest());
+    assert!(refusal.contains(&expected), "{refusal}");
 }
 
 pub(crate) async fn a_newer_schema_is_refused(backend: &impl Backend) {
     backend.store().await;
-    backend.execute("UPDATE _sqlx_migrations SET version = 999").await;
+    backend.execute("DELETE FROM _sqlx_migrations WHERE version > 1; UPDATE _sqlx_migrations SET version = 999").await;
     for migrate in [true, false] {
         let refusal = refusal(backend.open(migrate).await);
-        assert!(refusal.contains("has version 999 and this program knows 1; start a newer program"), "{refusal}");
+        let expected = format!("has version 999 and this program knows {}; start a newer program", newest());
+        assert!(refusal.contains(&expected), "{refusal}");
     }
 }
 

@@ -11,44 +11,44 @@ use std::{
 use subscription::store::Store;
 use tokio::task::JoinSet;
 
-use crate::backend::{Backend, NOON, create, reach};
+use crate::backend::{Backend, create, delete, reach, set_active, webhooks};
 
 pub(crate) async fn changes_come_in_pages(backend: &impl Backend) {
     let store = backend.store().await;
     let empty = store.changes(0, 10).await.unwrap();
-    assert_eq!((empty.version, empty.webhooks.len(), empty.more), (0, 0, false));
+    assert_eq!((empty.version, empty.items.len(), empty.more), (0, 0, false));
 
     let mut ids = Vec::new();
     for instance in ["a", "b", "a", "c", "b"] {
         ids.push(create(&*store, instance, Some(&[5])).await.id);
     }
-    let newest = store.set_active(&reach("a", None), ids[0], false, NOON).await.unwrap().unwrap().version;
+    let newest = set_active(&*store, &reach("a", None), ids[0], false).await.unwrap().unwrap().version;
     ids.rotate_left(1);
 
     let mut seen = Vec::new();
     let mut since = 0;
     for (length, more) in [(2, true), (2, true), (1, false)] {
         let page = store.changes(since, 2).await.unwrap();
-        assert_eq!((page.webhooks.len(), page.more), (length, more));
-        assert!(page.webhooks.iter().all(|webhook| webhook.version > since && webhook.version <= page.version));
+        assert_eq!((page.items.len(), page.more), (length, more));
+        assert!(page.items.iter().all(|item| item.version() > since && item.version() <= page.version));
         since = page.version;
-        seen.extend(page.webhooks);
+        seen.extend(webhooks(page));
     }
     assert_eq!(since, newest);
     assert_eq!(seen.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), ids);
     assert_eq!(seen.iter().map(|webhook| webhook.instance.as_str()).collect::<Vec<_>>(), ["b", "a", "c", "b", "a"]);
-    let target = seen[4].target.as_ref().unwrap();
-    assert!(!target.active && seen[0].target.as_ref().unwrap().active);
-    assert_eq!((target.kind.as_str(), target.secret.as_slice()), ("generic", [0, 1, 255].as_slice()));
+    let last = seen[4].webhook.as_ref().unwrap();
+    assert!(!last.webhook.active && seen[0].webhook.as_ref().unwrap().webhook.active);
+    assert_eq!((last.webhook.kind.as_str(), last.credentials.as_slice()), ("generic", [0, 1, 255].as_slice()));
     let nothing = store.changes(since, 2).await.unwrap();
-    assert_eq!((nothing.version, nothing.webhooks.len(), nothing.more), (since, 0, false));
+    assert_eq!((nothing.version, nothing.items.len(), nothing.more), (since, 0, false));
 }
 
 pub(crate) async fn a_version_from_the_future_means_all(backend: &impl Backend) {
     let store = backend.store().await;
     let webhook = create(&*store, "acme", None).await;
     let changes = store.changes(1_000_000, 10).await.unwrap();
-    assert_eq!((changes.version, changes.webhooks.len(), changes.more), (webhook.version, 1, false));
+    assert_eq!((changes.version, changes.items.len(), changes.more), (webhook.version, 1, false));
 }
 
 /// Writers in two processes (two stores), each of which also checks that a change that returned is answered to whoever
@@ -85,15 +85,15 @@ async fn write(store: Arc<dyn Store>, instance: String, count: usize) -> HashMap
         let webhook = create(&*store, &instance, None).await;
         let mut version = webhook.version;
         let changes = store.changes(version - 1, 1_000).await.unwrap();
-        assert!(changes.webhooks.iter().any(|changed| changed.id == webhook.id), "a save is answered from then on");
+        assert!(webhooks(changes).iter().any(|changed| changed.id == webhook.id), "a save is answered from then on");
         if number % 2 == 0 {
-            version = store.set_active(&reach, webhook.id, false, NOON).await.unwrap().unwrap().version;
+            version = set_active(&*store, &reach, webhook.id, false).await.unwrap().unwrap().version;
         }
         if number % 3 == 0 {
-            assert!(store.delete_webhook(&reach, webhook.id, NOON).await.unwrap());
+            assert!(delete(&*store, &reach, webhook.id).await.unwrap());
             let changes = store.changes(version, 1_000).await.unwrap();
-            let tombstone = changes.webhooks.iter().find(|changed| changed.id == webhook.id).unwrap();
-            assert!(tombstone.target.is_none());
+            let tombstone = webhooks(changes).into_iter().find(|changed| changed.id == webhook.id).unwrap();
+            assert!(tombstone.webhook.is_none());
             version = tombstone.version;
         }
         versions.insert(webhook.id, version);
@@ -109,14 +109,15 @@ async fn follow(store: Arc<dyn Store>, done: Arc<AtomicBool>) -> HashMap<i64, i6
         let last_round = done.load(Ordering::SeqCst);
         let page = store.changes(since, 5).await.unwrap();
         let mut before = since;
-        for webhook in &page.webhooks {
+        let (version, more) = (page.version, page.more);
+        for webhook in webhooks(page) {
             assert!(webhook.version > before, "versions ascend");
             before = webhook.version;
             seen.insert(webhook.id, webhook.version);
         }
-        assert!(page.version >= before);
-        since = page.version;
-        if last_round && !page.more {
+        assert!(version >= before);
+        since = version;
+        if last_round && !more {
             return seen;
         }
         tokio::task::yield_now().await;
@@ -129,7 +130,7 @@ pub(crate) async fn the_same_change_at_once_happens_once(backend: &impl Backend)
     let mut calls = JoinSet::new();
     for number in 0..10 {
         let store = Arc::clone(&stores[number % 2]);
-        calls.spawn(async move { store.set_active(&reach("acme", None), webhook.id, false, NOON).await });
+        calls.spawn(async move { set_active(&*store, &reach("acme", None), webhook.id, false).await });
     }
     for answer in calls.join_all().await {
         assert_eq!(answer.unwrap().unwrap().version, webhook.version + 1);
@@ -137,7 +138,7 @@ pub(crate) async fn the_same_change_at_once_happens_once(backend: &impl Backend)
     let mut calls = JoinSet::new();
     for number in 0..10 {
         let store = Arc::clone(&stores[number % 2]);
-        calls.spawn(async move { store.delete_webhook(&reach("acme", None), webhook.id, NOON).await });
+        calls.spawn(async move { delete(&*store, &reach("acme", None), webhook.id).await });
     }
     let deleted = calls.join_all().await.into_iter().filter(|answer| matches!(answer, Ok(true))).count();
     assert_eq!(deleted, 1);

@@ -32,20 +32,58 @@ async fn a_save_is_told_from_then_on() {
     let nothing = changes(&fixture, answer.version).await;
     assert_eq!((nothing.version, nothing.webhooks.len(), nothing.more), (answer.version, 0, false));
 
-    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id })).await.unwrap();
+    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id, if_version: None })).await.unwrap();
     let paused = changes(&fixture, answer.version).await;
     assert_eq!(
         paused.webhooks.iter().map(|webhook| (webhook.id, webhook.active)).collect::<Vec<_>>(),
         [(all.id, false)]
     );
-    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id })).await.unwrap();
+    client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id: all.id, if_version: None })).await.unwrap();
     assert_eq!(changes(&fixture, paused.version).await.version, paused.version);
 
-    client.delete_webhook(with(ADMIN, DeleteWebhookRequest { id: some.id })).await.unwrap();
+    client.delete_webhook(with(ADMIN, DeleteWebhookRequest { id: some.id, if_version: None })).await.unwrap();
     let deleted = changes(&fixture, paused.version).await.webhooks;
     let [tombstone] = deleted.as_slice() else { panic!("one tombstone") };
     assert!(tombstone.deleted && !tombstone.active && tombstone.url.is_empty() && tombstone.secrets.is_empty());
     assert_eq!((tombstone.id, tombstone.instance.as_str()), (some.id, "acme"));
+}
+
+#[tokio::test]
+async fn selectors_and_filters_are_told_as_they_were_chosen() {
+    let fixture = Fixture::start().await;
+    let filter = vec!["data.result == failed".to_owned()];
+    let request = CreateWebhookRequest { events: vec!["run.*".into(), "*".into()], filter: filter.clone(), ..good() };
+    fixture.create_from(request).await;
+    let told = changes(&fixture, 0).await.webhooks;
+    assert_eq!(
+        (told[0].events.as_slice(), &told[0].filter),
+        (["*".to_owned(), "run.*".to_owned()].as_slice(), &filter)
+    );
+}
+
+/// Whatever the size of a page, nothing is skipped between webhooks and projects.
+#[tokio::test]
+async fn webhooks_and_deletions_come_in_one_order() {
+    let fixture = Fixture::start().await;
+    let mut versions = Vec::new();
+    for project in 1..=3 {
+        versions.push(fixture.create(Some(&[project, 9])).await.version);
+        fixture.delete_project(project, 1).await;
+    }
+    let whole = changes(&fixture, 0).await;
+    assert_eq!((whole.webhooks.len(), whole.deleted_projects.len(), whole.more), (3, 3, false));
+    // Each deletion takes a version, and so does the webhook that it changes.
+    assert_eq!(whole.version, 9);
+    for since in 0..whole.version {
+        let rest = changes(&fixture, since).await;
+        assert!(rest.webhooks.iter().all(|webhook| webhook.version > since && webhook.version <= rest.version));
+        assert_eq!(
+            rest.deleted_projects.len(),
+            [2, 5, 8].iter().filter(|version| **version > since).count(),
+            "{since}"
+        );
+    }
+    assert_eq!(versions, [1, 4, 7]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     io,
     net::IpAddr,
     path::PathBuf,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use async_trait::async_trait;
@@ -13,11 +13,16 @@ use proto::{
     channel::{GrpcChannel, LocalServices},
     error::{ApiError, ErrorCode},
     internal::v1::configuration_client::ConfigurationClient,
-    v1::{CreateWebhookRequest, ProjectList, Webhook, webhooks_client::WebhooksClient},
+    v1::{
+        CreateWebhookRequest, DeleteProjectRequest, FieldChange, GetWebhookRequest, ListWebhookChangesRequest,
+        ProjectList, PutProjectRequest, SetPlanRequest, UpdateWebhookRequest, UpdateWebhookResponse, Webhook,
+        WebhookChange, instances_client::InstancesClient, webhooks_client::WebhooksClient,
+    },
 };
 use runtime::{ServiceCredential, Tasks};
 use subscription::{Parts, SecretBox, StartError, Subscription, store::open_sqlite};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
@@ -31,11 +36,24 @@ pub(crate) const STRANGER: &str = "admin-of-other-0123456789abcdef0123456789";
 pub(crate) const OPERATOR: &str = "admin-of-default-0123456789abcdef0123456789";
 pub(crate) const NOBODY: &str = "not-a-token";
 
-/// Knows the hosts of `HOSTS` and no others.
-struct Hosts;
+/// Knows the hosts of `HOSTS` and no others; remembers which it was asked for. Those that start with `slow` are answered
+/// when the gate has a permit.
+pub(crate) struct Hosts {
+    pub(crate) gate: Semaphore,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Hosts {
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
 
 const HOSTS: &[(&str, &[&str])] = &[
     ("example.com", &["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"]),
+    ("other.example", &["93.184.215.15"]),
+    ("slow.example", &["93.184.215.16"]),
+    ("slow-inside.example", &["10.0.0.6"]),
     ("mixed.example", &["93.184.215.14", "10.0.0.5"]),
     ("mixed6.example", &["2606:2800:21f:cb07:6820:80da:af6b:8b2c", "fd00::1"]),
     ("metadata.example", &["169.254.169.254"]),
@@ -46,6 +64,10 @@ const HOSTS: &[(&str, &[&str])] = &[
 #[async_trait]
 impl runtime::Resolver for Hosts {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        self.asked.lock().unwrap().push(host.to_owned());
+        if host.starts_with("slow") {
+            self.gate.acquire().await.unwrap().forget();
+        }
         let (_, addresses) =
             HOSTS.iter().find(|(name, _)| *name == host).ok_or_else(|| io::Error::other("no such host"))?;
         Ok(addresses.iter().map(|address| address.parse().unwrap()).collect())
@@ -55,6 +77,7 @@ impl runtime::Resolver for Hosts {
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) subscription: Subscription,
     credential: ServiceCredential,
     channel: GrpcChannel,
@@ -66,7 +89,8 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOON));
         let credential = CREDENTIAL.clone();
-        let subscription = run(&folder, 7, Arc::clone(&clock)).await.unwrap();
+        let hosts = Arc::new(Hosts { gate: Semaphore::new(0), asked: Mutex::default() });
+        let subscription = run_with(&folder, 7, Arc::clone(&clock), Arc::clone(&hosts)).await.unwrap();
         let services = LocalServices::default();
         services.set(subscription.routes.clone());
         let acme: InstanceId = "acme".parse().unwrap();
@@ -81,11 +105,15 @@ impl Fixture {
         ] {
             subscription.ensure_token(text, text, role, instance).await.unwrap();
         }
-        Self { folder, clock, subscription, credential, channel: services.channel() }
+        Self { folder, clock, hosts, subscription, credential, channel: services.channel() }
     }
 
     pub(crate) fn webhooks(&self) -> WebhooksClient<GrpcChannel> {
         WebhooksClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn instances(&self) -> InstancesClient<GrpcChannel> {
+        InstancesClient::new(self.channel.clone())
     }
 
     /// As the other services use it.
@@ -104,6 +132,49 @@ impl Fixture {
         self.webhooks().create_webhook(with(ADMIN, request)).await.unwrap().into_inner().webhook.unwrap()
     }
 
+    pub(crate) async fn create_from(&self, request: CreateWebhookRequest) -> Webhook {
+        self.webhooks().create_webhook(with(ADMIN, request)).await.unwrap().into_inner().webhook.unwrap()
+    }
+
+    /// Reads a webhook as the administrator of acme.
+    pub(crate) async fn get(&self, id: i64) -> Webhook {
+        let answer = self.webhooks().get_webhook(with(ADMIN, GetWebhookRequest { id })).await.unwrap();
+        answer.into_inner().webhook.unwrap()
+    }
+
+    /// Changes a webhook as the administrator of acme.
+    pub(crate) async fn update(&self, request: UpdateWebhookRequest) -> Result<UpdateWebhookResponse, ApiError> {
+        let answer = self.webhooks().update_webhook(with(ADMIN, request)).await;
+        answer.map(Response::into_inner).map_err(|status| ApiError::from(&status))
+    }
+
+    /// The change log of a webhook, newest first.
+    pub(crate) async fn log(&self, id: i64) -> Vec<WebhookChange> {
+        let request = ListWebhookChangesRequest { id, ..ListWebhookChangesRequest::default() };
+        self.webhooks().list_webhook_changes(with(ADMIN, request)).await.unwrap().into_inner().changes
+    }
+
+    /// Tells the plan of acme; answers how many webhooks that deactivated.
+    pub(crate) async fn set_plan(&self, plan: &str, version: i64) -> i64 {
+        let request = SetPlanRequest { plan: plan.into(), version, ..SetPlanRequest::default() };
+        let answer = self.instances().set_plan(with(PUBLISHER, request)).await.unwrap();
+        answer.into_inner().deactivated_webhooks
+    }
+
+    /// Tells a project of acme.
+    pub(crate) async fn put_project(&self, project_id: i64, name: &str, version: i64) {
+        let url = format!("https://testmo.example/projects/{project_id}");
+        let request = PutProjectRequest { project_id, name: name.into(), url, version, ..PutProjectRequest::default() };
+        self.instances().put_project(with(PUBLISHER, request)).await.unwrap();
+    }
+
+    /// Tells that a project of acme was deleted; answers how many webhooks that deactivated.
+    pub(crate) async fn delete_project(&self, project_id: i64, version: i64) -> i64 {
+        let request = DeleteProjectRequest { project_id, version, ..DeleteProjectRequest::default() };
+        let answer = self.instances().delete_project(with(PUBLISHER, request)).await.unwrap();
+        answer.into_inner().deactivated_webhooks
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("subscription.db")
     }
@@ -113,11 +184,22 @@ static CREDENTIAL: LazyLock<ServiceCredential> = LazyLock::new(|| ServiceCredent
 
 /// The service on the store in `folder`, with a secrets key made of `key`.
 pub(crate) async fn run(folder: &TempDir, key: u8, clock: Arc<ManualClock>) -> Result<Subscription, StartError> {
+    let hosts = Hosts { gate: Semaphore::new(0), asked: Mutex::default() };
+    run_with(folder, key, clock, Arc::new(hosts)).await
+}
+
+async fn run_with(
+    folder: &TempDir,
+    key: u8,
+    clock: Arc<ManualClock>,
+    hosts: Arc<Hosts>,
+) -> Result<Subscription, StartError> {
     let parts = Parts {
         store: open_sqlite(&folder.path().join("subscription.db"), true).await.unwrap(),
         secrets: SecretBox::new(&[key; 32]),
+        jwt: None,
         policy: AddressPolicy::default(),
-        resolver: Arc::new(Hosts),
+        resolver: hosts,
         credential: CREDENTIAL.clone(),
         clock,
         ids: Arc::new(SystemIds),
@@ -132,13 +214,22 @@ pub(crate) fn good() -> CreateWebhookRequest {
         url: "https://example.com/hook".into(),
         r#type: "generic".into(),
         events: vec!["run.completed".into()],
-        projects: None,
-        allow_insecure: false,
+        ..CreateWebhookRequest::default()
     }
 }
 
 pub(crate) fn list(projects: Option<&[i64]>) -> Option<ProjectList> {
     projects.map(|projects| ProjectList { ids: projects.to_vec() })
+}
+
+/// Field changes as texts, `name: "a" -> "b"`.
+pub(crate) fn texts(changes: &[FieldChange]) -> Vec<String> {
+    changes.iter().map(|change| format!("{}: {} -> {}", change.field, change.from_json, change.to_json)).collect()
+}
+
+/// Names of the fields at fault.
+pub(crate) fn fields(error: &ApiError) -> Vec<&str> {
+    error.fields.iter().map(|(field, _)| field.as_str()).collect()
 }
 
 /// A request with a token.

@@ -4,7 +4,17 @@
 
 mod changes;
 mod fixture;
+mod headers;
+mod instances;
+mod jwt;
+mod listing;
+mod plans;
+mod process;
+mod regenerating;
+mod reordered;
 mod roles;
+mod rotation;
 mod secrets;
 mod tokens;
+mod updates;
 mod validation;

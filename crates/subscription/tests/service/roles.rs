@@ -4,8 +4,8 @@ use proto::{
     error::ErrorCode::{self, Forbidden, NotFound, Unauthenticated},
     v1::{
         ActivateWebhookRequest, CreateTokenRequest, CreateWebhookRequest, DeactivateWebhookRequest,
-        DeleteWebhookRequest, GetCallerRequest, GetWebhookRequest, ListTokensRequest, ListWebhooksRequest,
-        RevokeTokenRequest,
+        DeleteWebhookRequest, GetCallerRequest, GetWebhookRequest, ListTokensRequest, ListWebhookChangesRequest,
+        ListWebhooksRequest, RegenerateSecretRequest, RevokeTokenRequest, UpdateWebhookRequest,
     },
 };
 
@@ -37,19 +37,26 @@ async fn one_webhook_is_there_for_its_administrators_only() {
             let id = fixture.create(scope).await.id;
             let what = format!("{token}, {scope:?}");
             assert_eq!(code(&client.get_webhook(with(token, GetWebhookRequest { id })).await), expected, "{what}");
-            let answer = client.deactivate_webhook(with(token, DeactivateWebhookRequest { id })).await;
+            let request = UpdateWebhookRequest { id, name: Some("New".into()), ..Default::default() };
+            assert_eq!(code(&client.update_webhook(with(token, request)).await), expected, "{what}");
+            let request = RegenerateSecretRequest { id, ..Default::default() };
+            assert_eq!(code(&client.regenerate_secret(with(token, request)).await), expected, "{what}");
+            let request = ListWebhookChangesRequest { id, ..Default::default() };
+            assert_eq!(code(&client.list_webhook_changes(with(token, request)).await), expected, "{what}");
+            let answer =
+                client.deactivate_webhook(with(token, DeactivateWebhookRequest { id, if_version: None })).await;
             assert_eq!(code(&answer), expected, "{what}");
             assert_eq!(
                 answer.ok().map(|answer| answer.into_inner().webhook.unwrap().active),
                 expected.is_none().then_some(false)
             );
-            let answer = client.activate_webhook(with(token, ActivateWebhookRequest { id })).await;
+            let answer = client.activate_webhook(with(token, ActivateWebhookRequest { id, if_version: None })).await;
             assert_eq!(code(&answer), expected, "{what}");
             assert_eq!(
                 answer.ok().map(|answer| answer.into_inner().webhook.unwrap().active),
                 expected.is_none().then_some(true)
             );
-            let answer = client.delete_webhook(with(token, DeleteWebhookRequest { id })).await;
+            let answer = client.delete_webhook(with(token, DeleteWebhookRequest { id, if_version: None })).await;
             assert_eq!(code(&answer), expected, "{what}");
             let after = code(&client.get_webhook(with(ADMIN, GetWebhookRequest { id })).await);
             assert_eq!(after, if expected.is_none() { Some(NotFound) } else { OK }, "{what}");

@@ -27,8 +27,16 @@ async fn a_secret_is_shown_once() {
     let id = created.id;
     let read = client.get_webhook(with(ADMIN, GetWebhookRequest { id })).await.unwrap().into_inner().webhook;
     let listed = client.list_webhooks(with(ADMIN, ListWebhooksRequest::default())).await.unwrap().into_inner();
-    let paused = client.deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id })).await.unwrap().into_inner();
-    let resumed = client.activate_webhook(with(ADMIN, ActivateWebhookRequest { id })).await.unwrap().into_inner();
+    let paused = client
+        .deactivate_webhook(with(ADMIN, DeactivateWebhookRequest { id, if_version: None }))
+        .await
+        .unwrap()
+        .into_inner();
+    let resumed = client
+        .activate_webhook(with(ADMIN, ActivateWebhookRequest { id, if_version: None }))
+        .await
+        .unwrap()
+        .into_inner();
     for webhook in [read, listed.webhooks.into_iter().next(), paused.webhook, resumed.webhook] {
         assert_eq!(webhook.unwrap().secret, masked);
     }

@@ -36,19 +36,19 @@ async fn a_token_works_until_it_expires_or_is_revoked() {
 
     let listing = ListWebhooksRequest::default();
     for made in &made {
-        assert!(client.list_webhooks(with(&made.text, listing)).await.is_ok());
+        assert!(client.list_webhooks(with(&made.text, listing.clone())).await.is_ok());
     }
     client.revoke_token(with(ADMIN, RevokeTokenRequest { id: token.id })).await.unwrap();
-    let refused = error(client.list_webhooks(with(&made[0].text, listing)).await);
+    let refused = error(client.list_webhooks(with(&made[0].text, listing.clone())).await);
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
     assert!(refused.message.starts_with("token is not valid; "), "{}", refused.message);
     let again = client.revoke_token(with(ADMIN, RevokeTokenRequest { id: token.id })).await;
     assert_eq!(code(&again), Some(ErrorCode::NotFound));
 
     fixture.clock.advance(Duration::from_secs(59));
-    assert!(client.list_webhooks(with(&made[1].text, listing)).await.is_ok());
+    assert!(client.list_webhooks(with(&made[1].text, listing.clone())).await.is_ok());
     fixture.clock.advance(Duration::from_secs(1));
-    let expired = client.list_webhooks(with(&made[1].text, listing)).await;
+    let expired = client.list_webhooks(with(&made[1].text, listing.clone())).await;
     assert_eq!(code(&expired), Some(ErrorCode::Unauthenticated));
 }
 

@@ -2,19 +2,15 @@
 
 use proto::{
     error::{ApiError, ErrorCode},
-    v1::{CreateWebhookRequest, ListWebhooksRequest},
+    v1::{CreateWebhookRequest, CustomHeader, ListWebhooksRequest},
 };
 
-use crate::fixture::{ADMIN, Fixture, NOON, PROJECT_ADMIN, error, good, list, with};
+use crate::fixture::{ADMIN, Fixture, NOON, PROJECT_ADMIN, error, fields, good, list, with};
 
 async fn refusal(fixture: &Fixture, request: CreateWebhookRequest) -> ApiError {
     let error = error(fixture.webhooks().create_webhook(with(ADMIN, request)).await);
     assert_eq!(error.code, ErrorCode::Validation);
     error
-}
-
-fn fields(error: &ApiError) -> Vec<&str> {
-    error.fields.iter().map(|(field, _)| field.as_str()).collect()
 }
 
 #[tokio::test]
@@ -46,9 +42,12 @@ async fn every_mistake_is_named_at_once() {
         events: vec!["run.exploded".into()],
         projects: list(Some(&[0])),
         allow_insecure: true,
+        headers: vec![CustomHeader { name: "Host".into(), value: "x".into() }],
+        filter: vec!["nonsense".into()],
+        ..CreateWebhookRequest::default()
     };
     let found = refusal(&fixture, bad).await;
-    assert_eq!(fields(&found), ["name", "type", "events", "projects", "url"]);
+    assert_eq!(fields(&found), ["name", "type", "events", "projects", "url", "headers", "filter"]);
     let empty = refusal(&fixture, CreateWebhookRequest::default()).await;
     assert_eq!(fields(&empty), ["name", "type", "events", "url"]);
     let many: Vec<i64> = (1..=5_001).collect();
@@ -123,9 +122,14 @@ async fn lists_go_by_pages_of_known_sizes() {
     }
     let mut client = fixture.webhooks();
     for (page, per_page, length) in [(0, 0, 17), (1, 15, 15), (2, 15, 2), (3, 15, 0), (i32::MAX, 100, 0)] {
-        let answer = client.list_webhooks(with(ADMIN, ListWebhooksRequest { page, per_page })).await.unwrap();
+        let answer = client
+            .list_webhooks(with(ADMIN, ListWebhooksRequest { page, per_page, ..Default::default() }))
+            .await
+            .unwrap();
         assert_eq!((answer.get_ref().webhooks.len(), answer.get_ref().total), (length, 17), "{page}");
     }
-    let found = error(client.list_webhooks(with(ADMIN, ListWebhooksRequest { page: -1, per_page: 7 })).await);
+    let found = error(
+        client.list_webhooks(with(ADMIN, ListWebhooksRequest { page: -1, per_page: 7, ..Default::default() })).await,
+    );
     assert_eq!(fields(&found), ["page", "per_page"]);
 }

@@ -84,7 +84,7 @@ async fn look_up(transaction: &mut PgTransaction<'_>, events: &[&OpenEvent]) -> 
     let instances: Vec<&str> = events.iter().map(|event| event.key.instance.as_str()).collect();
     let event_ids: Vec<Uuid> = events.iter().map(|event| event.key.event_id).collect();
     known.waits = sqlx::query_as(
-        "SELECT p.instance, p.event_id, p.delivery_id, p.webhook_id, p.number, p.state FROM pending p \
+        "SELECT p.instance, p.event_id, p.delivery_id, p.webhook_id, p.format, p.number, p.state FROM pending p \
          JOIN UNNEST($1::text[], $2::uuid[]) AS u (instance, event_id) USING (instance, event_id)",
     )
     .bind(&instances)

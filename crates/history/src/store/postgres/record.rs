@@ -50,8 +50,8 @@ async fn lock(
 ) -> Result<Option<Vec<StoredWait>>, sqlx::Error> {
     let ids: Vec<Uuid> = deliveries.keys().copied().collect();
     let mut waits: Vec<StoredWait> = sqlx::query_as(
-        "SELECT delivery_id, number, state, due_at, config_version, generation, leased_until, not_before, since \
-         FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
+        "SELECT delivery_id, number, state, due_at, config_version, hold_reason, generation, leased_until, not_before, \
+         since FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
     )
     .bind(ids)
     .fetch_all(&mut **transaction)
@@ -63,21 +63,11 @@ async fn lock(
     if missing.is_empty() {
         return Ok(Some(waits));
     }
-    let nothing = Wait {
-        number: 0,
-        state: 0,
-        due_at: 0,
-        config_version: 0,
-        generation: 0,
-        leased_until: 0,
-        not_before: 0,
-        since: 0,
-    };
-    let rows: Vec<(&Delivery, Wait)> = missing.values().map(|delivery| (*delivery, nothing)).collect();
+    let rows: Vec<(&Delivery, Wait)> = missing.values().map(|delivery| (*delivery, Wait::nothing())).collect();
     if insert_waits(transaction, &rows).await? < rows.len() as u64 {
         return Ok(None);
     }
-    waits.extend(missing.keys().map(|id| StoredWait { delivery_id: *id, wait: nothing }));
+    waits.extend(missing.keys().map(|id| StoredWait { delivery_id: *id, wait: Wait::nothing() }));
     Ok(Some(waits))
 }
 
@@ -118,9 +108,9 @@ pub(super) async fn insert_waits(
     let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
     let statement = "INSERT INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
          matched_at, format, is_test, number, state, generation, due_at, config_version, leased_until, not_before, \
-         since) SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], \
+         since, hold_reason) SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], \
          $7::bigint[], $8::text[], $9::boolean[], $10::int[], $11::smallint[], $12::int[], $13::bigint[], \
-         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) ON CONFLICT (delivery_id) DO NOTHING";
+         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::smallint[]) ON CONFLICT (delivery_id) DO NOTHING";
     let done = sqlx::query(statement)
         .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.0.instance.as_str()).collect::<Vec<_>>())
@@ -139,6 +129,7 @@ pub(super) async fn insert_waits(
         .bind(of(|wait| wait.leased_until))
         .bind(of(|wait| wait.not_before))
         .bind(of(|wait| wait.since))
+        .bind(rows.iter().map(|row| row.1.hold_reason).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await?;
     Ok(done.rows_affected())
@@ -152,10 +143,10 @@ async fn update_waits(transaction: &mut PgTransaction<'_>, rows: &[(&Delivery, W
     let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
     let statement = "UPDATE pending p SET number = r.number, state = r.state, generation = r.generation, \
          due_at = r.due_at, config_version = r.config_version, leased_until = r.leased_until, \
-         not_before = r.not_before, since = r.since \
+         not_before = r.not_before, since = r.since, hold_reason = r.hold_reason \
          FROM UNNEST($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], \
-         $8::bigint[], $9::bigint[]) AS r (delivery_id, number, state, generation, due_at, config_version, \
-         leased_until, not_before, since) WHERE p.delivery_id = r.delivery_id";
+         $8::bigint[], $9::bigint[], $10::smallint[]) AS r (delivery_id, number, state, generation, due_at, \
+         config_version, leased_until, not_before, since, hold_reason) WHERE p.delivery_id = r.delivery_id";
     sqlx::query(statement)
         .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.1.number).collect::<Vec<_>>())
@@ -166,6 +157,7 @@ async fn update_waits(transaction: &mut PgTransaction<'_>, rows: &[(&Delivery, W
         .bind(of(|wait| wait.leased_until))
         .bind(of(|wait| wait.not_before))
         .bind(of(|wait| wait.since))
+        .bind(rows.iter().map(|row| row.1.hold_reason).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await
         .map(drop)

@@ -42,8 +42,8 @@ pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Relea
     let taken: Vec<Taken> = sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $3 \
          WHERE delivery_id = ANY(ARRAY(\
-         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = $2 AND config_version <= $3 \
-         AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
+         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = $2 AND (config_version <= $3 \
+         OR due_at < $6) AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
         ", number, generation"
     ))
@@ -52,6 +52,7 @@ pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Relea
     .bind(take.config_version)
     .bind(take.now)
     .bind(take.limit)
+    .bind(take.held_before)
     .fetch_all(pool)
     .await?;
     if taken.is_empty() {

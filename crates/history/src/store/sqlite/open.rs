@@ -74,7 +74,7 @@ async fn claim(connection: &mut SqliteConnection, events: &[OpenEvent], now: i64
 
 async fn look_up(connection: &mut SqliteConnection, events: &[&OpenEvent]) -> Result<Known, sqlx::Error> {
     let keys: Vec<&EventKey> = events.iter().map(|event| &event.key).collect();
-    let columns = "c.instance, c.event_id, c.delivery_id, c.webhook_id, c.number, c.state";
+    let columns = "c.instance, c.event_id, c.delivery_id, c.webhook_id, c.format, c.number, c.state";
     let waits: Vec<KnownWait> = by_keys(connection, columns, "pending", &keys).await?;
     let matched = events.iter().flat_map(|event| event.deliveries.iter().map(|to| (event.key.event_id, to.0)));
     let ids: HashSet<Uuid> = matched

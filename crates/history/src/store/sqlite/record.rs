@@ -16,8 +16,8 @@ pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]
     let ids: Vec<Uuid> = ids.into_iter().collect();
     let waits: Vec<StoredWait> = by_ids(
         connection,
-        "SELECT delivery_id, number, state, due_at, config_version, generation, leased_until, not_before, since \
-         FROM pending WHERE delivery_id IN ",
+        "SELECT delivery_id, number, state, due_at, config_version, hold_reason, generation, leased_until, not_before, \
+         since FROM pending WHERE delivery_id IN ",
         &ids,
     )
     .await?;
@@ -57,7 +57,7 @@ pub(super) async fn insert_waits(
     let before = format!(
         "INSERT {conflict} INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
          matched_at, format, is_test, number, state, due_at, config_version, generation, leased_until, \
-         not_before, since)"
+         not_before, since, hold_reason)"
     );
     write(connection, (&before, ""), rows, |row, (delivery, wait)| {
         row.push_bind(delivery.id)
@@ -76,7 +76,8 @@ pub(super) async fn insert_waits(
             .push_bind(wait.generation)
             .push_bind(wait.leased_until)
             .push_bind(wait.not_before)
-            .push_bind(wait.since);
+            .push_bind(wait.since)
+            .push_bind(wait.hold_reason);
     })
     .await
 }

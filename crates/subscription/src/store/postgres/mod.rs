@@ -1,5 +1,8 @@
 //! The store on PostgreSQL: any number of processes, in the schema `subscription` of a common database.
 
+mod change;
+mod keys;
+mod rows;
 mod tokens;
 mod webhooks;
 

@@ -1,34 +1,30 @@
-//! Webhooks in PostgreSQL.
+//! Webhooks, projects and change logs in PostgreSQL: what is read of them.
 
 use async_trait::async_trait;
-use domain::Timestamp;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use domain::InstanceId;
+use sqlx::Row as _;
 
 use super::{
     super::{
-        ChangedWebhook, Changes, Listed, NewWebhook, Page, Reach, StoreError, Target, Webhook, WebhookStore, schema,
+        Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, Webhook, WebhookFilter, WebhookStore, schema,
     },
-    Postgres,
+    Postgres, change,
+    rows::{self, webhook_columns, within_reach},
 };
 
-macro_rules! webhook_columns {
+/// Of a [`WebhookFilter`] as parameters 3 to 6.
+macro_rules! passes {
     () => {
-        "id, version, name, url, kind, events, projects, allow_insecure, active, secret_masked, created_at, updated_at"
+        " AND ($3::boolean IS NULL OR active = $3) AND ($4::text IS NULL OR kind = $4) \
+         AND ($5::bigint IS NULL OR projects IS NULL OR $5 = ANY (projects)) \
+         AND ($6::text IS NULL OR strpos(search, $6) > 0)"
     };
 }
 
-/// Of a [`Reach`] as parameters 1 and 2. All projects are `NULL`, which is part of nothing.
-macro_rules! within_reach {
+/// The projects within a [`Reach`] as parameters 1 and 2.
+macro_rules! projects_within_reach {
     () => {
-        "NOT deleted AND instance = $1 AND ($2::bigint[] IS NULL OR (projects <@ $2 AND projects <> '{}'))"
-    };
-}
-
-/// Takes the next version, and with it the lock that makes the order of versions the order of commits. Rows of
-/// webhooks are locked before it, so that nobody waits for a row while others wait for this lock.
-macro_rules! with_next_version {
-    () => {
-        "WITH next AS (UPDATE configuration SET version = version + 1 RETURNING version AS next_version) "
+        "deletion_version IS NULL AND instance = $1 AND ($2::bigint[] IS NULL OR project_id = ANY ($2))"
     };
 }
 
@@ -43,34 +39,6 @@ impl WebhookStore for Postgres {
         Ok(value.fetch_one(&self.pool).await?)
     }
 
-    async fn next_webhook_id(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT nextval('webhook_ids')").fetch_one(&self.pool).await?)
-    }
-
-    async fn create_webhook(&self, new: &NewWebhook) -> Result<Webhook, StoreError> {
-        let row = sqlx::query(concat!(
-            with_next_version!(),
-            "INSERT INTO webhooks (id, version, instance, name, url, kind, events, projects, allow_insecure, active, \
-             secret, secret_masked, created_at, updated_at) \
-             SELECT $1, next_version, $2, $3, $4, $5, $6, $7, $8, true, $9, $10, $11, $11 FROM next RETURNING ",
-            webhook_columns!()
-        ))
-        .bind(new.id)
-        .bind(new.instance.as_str())
-        .bind(&new.spec.name)
-        .bind(new.spec.url.as_str())
-        .bind(new.spec.kind.name())
-        .bind(new.spec.events.iter().map(|event| event.name()).collect::<Vec<_>>())
-        .bind(schema::projects_of(&new.spec.scope))
-        .bind(new.spec.allow_insecure)
-        .bind(&new.secret)
-        .bind(&new.secret_masked)
-        .bind(new.at.as_micros())
-        .fetch_one(&self.pool)
-        .await?;
-        webhook(&row)
-    }
-
     async fn webhook(&self, reach: &Reach, id: i64) -> Result<Option<Webhook>, StoreError> {
         let row =
             sqlx::query(concat!("SELECT ", webhook_columns!(), " FROM webhooks WHERE id = $3 AND ", within_reach!()))
@@ -79,13 +47,18 @@ impl WebhookStore for Postgres {
                 .bind(id)
                 .fetch_optional(&self.pool)
                 .await?;
-        row.as_ref().map(webhook).transpose()
+        row.as_ref().map(rows::webhook).transpose()
     }
 
-    async fn webhooks(&self, reach: &Reach, page: Page) -> Result<Listed<Webhook>, StoreError> {
-        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM webhooks WHERE ", within_reach!()))
+    async fn webhooks(&self, reach: &Reach, filter: &WebhookFilter, page: Page) -> Result<Listed<Webhook>, StoreError> {
+        let text = filter.text.as_deref().map(str::to_lowercase);
+        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM webhooks WHERE ", within_reach!(), passes!()))
             .bind(reach.instance.as_str())
             .bind(&reach.projects)
+            .bind(filter.active)
+            .bind(&filter.kind)
+            .bind(filter.project)
+            .bind(&text)
             .fetch_one(&self.pool)
             .await?;
         let rows = sqlx::query(concat!(
@@ -93,7 +66,62 @@ impl WebhookStore for Postgres {
             webhook_columns!(),
             " FROM webhooks WHERE ",
             within_reach!(),
-            " ORDER BY id OFFSET $3 LIMIT $4"
+            passes!(),
+            " ORDER BY id OFFSET $7 LIMIT $8"
+        ))
+        .bind(reach.instance.as_str())
+        .bind(&reach.projects)
+        .bind(filter.active)
+        .bind(&filter.kind)
+        .bind(filter.project)
+        .bind(&text)
+        .bind(page.offset)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Listed { items: rows.iter().map(rows::webhook).collect::<Result<_, _>>()?, total })
+    }
+
+    async fn log(&self, reach: &Reach, id: i64, page: Page) -> Result<Option<Listed<Logged>>, StoreError> {
+        let found: bool = sqlx::query_scalar(concat!(
+            "SELECT EXISTS (SELECT 1 FROM webhooks WHERE id = $3 AND (",
+            within_reach!(),
+            " OR deleted AND instance = $1 AND $2 IS NULL))"
+        ))
+        .bind(reach.instance.as_str())
+        .bind(&reach.projects)
+        .bind(id)
+        .fetch_one(&self.pool)
+        .await?;
+        if !found {
+            return Ok(None);
+        }
+        let total = sqlx::query_scalar("SELECT count(*) FROM webhook_changes WHERE webhook_id = $1")
+            .bind(id)
+            .fetch_one(&self.pool)
+            .await?;
+        let rows = sqlx::query(
+            "SELECT version, at, action, actor, actor_role, fields FROM webhook_changes WHERE webhook_id = $1 \
+             ORDER BY version DESC OFFSET $2 LIMIT $3",
+        )
+        .bind(id)
+        .bind(page.offset)
+        .bind(page.limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Some(Listed { items: rows.iter().map(rows::logged).collect::<Result<_, _>>()?, total }))
+    }
+
+    async fn projects(&self, reach: &Reach, page: Page) -> Result<Listed<Project>, StoreError> {
+        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM projects WHERE ", projects_within_reach!()))
+            .bind(reach.instance.as_str())
+            .bind(&reach.projects)
+            .fetch_one(&self.pool)
+            .await?;
+        let rows = sqlx::query(concat!(
+            "SELECT project_id, told_version, name, url, deletion_version FROM projects WHERE ",
+            projects_within_reach!(),
+            " ORDER BY lower(name) COLLATE \"C\", name COLLATE \"C\", project_id OFFSET $3 LIMIT $4"
         ))
         .bind(reach.instance.as_str())
         .bind(&reach.projects)
@@ -101,133 +129,54 @@ impl WebhookStore for Postgres {
         .bind(page.limit)
         .fetch_all(&self.pool)
         .await?;
-        Ok(Listed { items: rows.iter().map(webhook).collect::<Result<_, _>>()?, total })
-    }
-
-    async fn set_active(
-        &self,
-        reach: &Reach,
-        id: i64,
-        active: bool,
-        at: Timestamp,
-    ) -> Result<Option<Webhook>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let Some(found) = lock(&mut transaction, reach, id).await? else {
-            transaction.rollback().await?;
-            return Ok(None);
-        };
-        if found.active == active {
-            transaction.rollback().await?;
-            return Ok(Some(found));
-        }
-        let row = sqlx::query(concat!(
-            with_next_version!(),
-            "UPDATE webhooks SET version = next_version, active = $2, updated_at = $3 FROM next WHERE id = $1 \
-             RETURNING ",
-            webhook_columns!()
-        ))
-        .bind(found.id)
-        .bind(active)
-        .bind(at.as_micros())
-        .fetch_one(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        webhook(&row).map(Some)
-    }
-
-    async fn delete_webhook(&self, reach: &Reach, id: i64, at: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        if lock(&mut transaction, reach, id).await?.is_none() {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
-        sqlx::query(concat!(
-            with_next_version!(),
-            "UPDATE webhooks SET version = next_version, deleted = true, name = '', url = '', kind = '', \
-             events = '{}', projects = '{}', allow_insecure = false, active = false, secret = '', \
-             secret_masked = '', updated_at = $2 FROM next WHERE id = $1"
-        ))
-        .bind(id)
-        .bind(at.as_micros())
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(true)
+        Ok(Listed { items: rows.iter().map(rows::project).collect::<Result<_, _>>()?, total })
     }
 
     async fn changes(&self, since: i64, limit: u32) -> Result<Changes, StoreError> {
-        // The counter first: whatever has a version up to it was committed before the rows are read. Read after them,
-        // it could name a version whose row was not seen.
-        let version: i64 = sqlx::query_scalar("SELECT version FROM configuration").fetch_one(&self.pool).await?;
+        const VERSION: &str = "SELECT version FROM configuration";
+        let version: i64 = sqlx::query_scalar(VERSION).fetch_one(&self.pool).await?;
         if version == since {
-            return Ok(Changes { version, webhooks: Vec::new(), more: false });
+            return Ok(Changes { version, items: Vec::new(), more: false });
         }
+        // All from one moment: whatever has a version up to the counter was committed before it, and nothing has a
+        // later one.
+        let mut moment = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let version: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *moment).await?;
         let since = if since > version { 0 } else { since };
-        let rows = sqlx::query(
-            "SELECT id, version, instance, deleted, active, kind, url, events, projects, allow_insecure, secret \
-             FROM webhooks WHERE version > $1 ORDER BY version LIMIT $2",
+        let webhooks = sqlx::query(concat!(
+            "SELECT instance, deleted, secret, ",
+            webhook_columns!(),
+            " FROM webhooks WHERE version > $1 ORDER BY version LIMIT $2"
+        ))
+        .bind(since)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&mut *moment)
+        .await?;
+        let projects = sqlx::query(
+            "SELECT instance, project_id, deletion_version FROM projects WHERE deletion_version > $1 \
+             ORDER BY deletion_version LIMIT $2",
         )
         .bind(since)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *moment)
         .await?;
-        Changes::from_rows(version, limit, rows.iter().map(changed_webhook))
+        moment.commit().await?;
+        let webhooks = webhooks.iter().map(rows::changed_webhook);
+        let items = webhooks.chain(projects.iter().map(rows::deleted_project)).collect::<Result<_, _>>()?;
+        Ok(Changes::merge(version, limit, items))
     }
-}
 
-/// A webhook that nobody else changes before the transaction ends.
-async fn lock(transaction: &mut PgConnection, reach: &Reach, id: i64) -> Result<Option<Webhook>, StoreError> {
-    let row = sqlx::query(concat!(
-        "SELECT ",
-        webhook_columns!(),
-        " FROM webhooks WHERE id = $3 AND ",
-        within_reach!(),
-        " FOR UPDATE"
-    ))
-    .bind(reach.instance.as_str())
-    .bind(&reach.projects)
-    .bind(id)
-    .fetch_optional(transaction)
-    .await?;
-    row.as_ref().map(webhook).transpose()
-}
-
-fn webhook(row: &PgRow) -> Result<Webhook, StoreError> {
-    Ok(Webhook {
-        id: row.try_get("id")?,
-        version: row.try_get("version")?,
-        name: row.try_get("name")?,
-        url: row.try_get("url")?,
-        kind: row.try_get("kind")?,
-        events: row.try_get("events")?,
-        scope: schema::scope(row.try_get("projects")?),
-        allow_insecure: row.try_get("allow_insecure")?,
-        active: row.try_get("active")?,
-        secret_masked: row.try_get("secret_masked")?,
-        created_at: Timestamp::from_micros(row.try_get("created_at")?),
-        updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
-    })
-}
-
-fn changed_webhook(row: &PgRow) -> Result<ChangedWebhook, StoreError> {
-    let id: i64 = row.try_get("id")?;
-    let deleted: bool = row.try_get("deleted")?;
-    Ok(ChangedWebhook {
-        id,
-        version: row.try_get("version")?,
-        instance: schema::instance(&format!("webhook {id}"), row.try_get("instance")?)?,
-        target: if deleted { None } else { Some(target(row)?) },
-    })
-}
-
-fn target(row: &PgRow) -> Result<Target, StoreError> {
-    Ok(Target {
-        active: row.try_get("active")?,
-        kind: row.try_get("kind")?,
-        url: row.try_get("url")?,
-        events: row.try_get("events")?,
-        scope: schema::scope(row.try_get("projects")?),
-        allow_insecure: row.try_get("allow_insecure")?,
-        secret: row.try_get("secret")?,
-    })
+    async fn begin(&self, instance: &InstanceId) -> Result<Box<dyn Change>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // Makes the row if there is none, and locks it either way.
+        let row = sqlx::query(
+            "INSERT INTO instances (instance) VALUES ($1) ON CONFLICT (instance) DO UPDATE SET instance = \
+             excluded.instance RETURNING plan, plan_version",
+        )
+        .bind(instance.as_str())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let plan = schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)?;
+        Ok(Box::new(change::PostgresChange { transaction, instance: instance.clone(), plan }))
+    }
 }

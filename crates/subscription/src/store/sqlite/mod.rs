@@ -1,5 +1,8 @@
 //! The store on SQLite: a file for one process. One connection writes, others read beside it.
 
+mod change;
+mod keys;
+mod rows;
 mod tokens;
 mod webhooks;
 
@@ -71,7 +74,8 @@ struct Sqlite {
 }
 
 impl Sqlite {
-    /// A transaction that has the right to write from its beginning.
+    /// A transaction that has the right to write from its beginning. There is one at a time, so that the order of
+    /// versions is the order of commits, and nobody else changes anything beside it.
     async fn begin(&self) -> Result<SqliteTransaction<'static>, StoreError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }

@@ -1,5 +1,7 @@
 //! `/webhooks/deliveries`: history.
 
+mod docs;
+
 use axum::{Json, body::Bytes, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::ErrorClass;
@@ -14,6 +16,8 @@ use crate::{
     path::{DeliveryId, WebhookId},
     query::{NoQuery, Query},
 };
+
+pub(crate) use docs::{routes, schemas};
 
 /// Where an attempt or a delivery can stand, with its name.
 pub(crate) const STATUSES: [(DeliveryStatus, &str); 3] = [
@@ -44,6 +48,8 @@ pub(crate) struct EntryJson {
     attempt: i32,
     status: &'static str,
     is_test: bool,
+    /// Whether its project was deleted.
+    orphaned: bool,
     time: Option<String>,
     due_at: Option<String>,
     waits_for: Option<String>,
@@ -108,6 +114,8 @@ pub(crate) struct DeliveryJson {
     project_id: i64,
     status: &'static str,
     is_test: bool,
+    /// Whether its project was deleted.
+    orphaned: bool,
     created_at: Option<String>,
     attempts: Vec<EntryDetailJson>,
 }
@@ -127,6 +135,7 @@ impl From<v1::Entry> for EntryJson {
             attempt: entry.attempt,
             status: status_name(entry.status),
             is_test: entry.is_test,
+            orphaned: entry.orphaned,
             time: time(entry.time),
             due_at: time(entry.due_at),
             waits_for: some_text(entry.waits_for),
@@ -164,6 +173,7 @@ impl From<v1::Delivery> for DeliveryJson {
             project_id: delivery.project_id,
             status: status_name(delivery.status),
             is_test: delivery.is_test,
+            orphaned: delivery.orphaned,
             created_at: time(delivery.created_at),
             attempts: delivery.entries.into_iter().map(EntryDetailJson::from).collect(),
         }
@@ -183,7 +193,7 @@ fn body(bytes: &Bytes) -> BodyJson {
 }
 
 /// `GET /webhooks/deliveries`
-pub(crate) async fn list(
+async fn list(
     State(services): State<Services>,
     caller: Caller,
     query: Query,
@@ -192,7 +202,7 @@ pub(crate) async fn list(
 }
 
 /// `GET /webhooks/{id}/deliveries`
-pub(crate) async fn list_of_webhook(
+async fn list_of_webhook(
     State(services): State<Services>,
     caller: Caller,
     WebhookId(id): WebhookId,
@@ -217,7 +227,7 @@ async fn entries(
 }
 
 /// `GET /webhooks/deliveries/{id}`
-pub(crate) async fn read(
+async fn read(
     State(services): State<Services>,
     caller: Caller,
     DeliveryId(id): DeliveryId,

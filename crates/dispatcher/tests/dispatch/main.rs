@@ -1,0 +1,8 @@
+//! The service from outside, between a broker, a history and a configuration that the test holds in its hand.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod changing;
+mod lanes;
+mod matching;
+mod world;

@@ -1,0 +1,86 @@
+//! Which webhooks get an event: wildcards, and filters over the generic payload.
+
+use std::iter;
+
+use broker::{Lane, Settlement};
+use proto::internal::v1::{WebhookConfig, attempt_record::What};
+
+use crate::world::{Bench, event, event_with, webhook};
+
+/// Attempts to this address end at once.
+const NOWHERE: &str = "http://127.0.0.1:1/";
+
+fn filtered(id: i64, filter: &[&str]) -> WebhookConfig {
+    let filter = filter.iter().map(|condition| (*condition).to_owned()).collect();
+    WebhookConfig { filter, ..webhook(id, NOWHERE, &["run.created"]) }
+}
+
+fn generic(webhooks: &[i64]) -> Vec<(i64, String)> {
+    webhooks.iter().copied().zip(iter::repeat("generic".to_owned())).collect()
+}
+
+#[tokio::test]
+async fn wildcards_stand_for_their_event_types_once() {
+    let webhooks = vec![
+        webhook(1, NOWHERE, &["*"]),
+        webhook(2, NOWHERE, &["run.*", "run.created", "*"]),
+        webhook(3, NOWHERE, &["case.*", "automation_run.*"]),
+        // As a newer subscription service may send it: what else it selects does not count either.
+        webhook(4, NOWHERE, &["run.*", "flight.*"]),
+    ];
+    let mut bench = Bench::start(webhooks, 10);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.opened(), (generic(&[1, 2]), vec!["generic".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_filter_must_accept_the_payload() {
+    let webhooks = vec![
+        filtered(1, &["event == run.created", "is_test == false"]),
+        filtered(2, &["event == run.created", "is_test == true"]),
+        filtered(3, &["data.team == red"]),
+        filtered(4, &["data.team == blue"]),
+        // As a newer subscription service may send it.
+        filtered(5, &["event resembles run.created"]),
+    ];
+    let mut bench = Bench::start(webhooks, 10);
+    bench.send(Lane::Events, 7, false, event_with(false, r#"{"team":"blue"}"#.into())).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.opened(), (generic(&[1, 4]), vec!["generic".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_no_filter_accepts_leaves_no_trace_but_the_claim() {
+    let mut bench = Bench::start(vec![filtered(1, &["is_test == true"])], 10);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert!(bench.world.opened.lock().unwrap().is_empty());
+    bench.send(Lane::Events, 8, false, event(true)).await;
+    assert_eq!(bench.settled().await, (8, Settlement::Ack));
+    assert_eq!(bench.opened(), (vec![], vec![]), "the body that was rendered for the filter is nobody's");
+}
+
+#[tokio::test]
+async fn json_too_deep_for_filters_keeps_nobody_else_waiting() {
+    let webhooks = vec![filtered(1, &["event == run.created"]), filtered(2, &[])];
+    let mut bench = Bench::start(webhooks, 10);
+    let deep = format!(r#"{{"deep":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
+    bench.send(Lane::Events, 7, false, event_with(false, deep)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.opened(), (generic(&[2]), vec!["generic".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_redelivered_event_goes_by_what_was_matched_then() {
+    let no_more = WebhookConfig { events: vec!["case.created".into()], ..filtered(1, &["is_test == true"]) };
+    let mut bench = Bench::start(vec![no_more, filtered(2, &["is_test == true"])], 10);
+    for (tag, webhook_id) in [(7, 1), (8, 2)] {
+        bench.set_unsent(webhook_id, "generic");
+        bench.send(Lane::Events, tag, true, event(false)).await;
+        let record = bench.recorded().await;
+        assert_eq!((record.delivery.unwrap().webhook_id, record.number), (webhook_id, 1));
+        assert!(matches!(record.what, Some(What::Attempt(_))), "{:?}", record.what);
+        assert_eq!(bench.settled().await, (tag, Settlement::Ack));
+    }
+}

@@ -1,0 +1,167 @@
+//! The routes of `/webhooks/deliveries`, and what the document says of them.
+
+use serde_json::{Value, json};
+
+use crate::openapi::{Operation, Route, Tag, schema};
+
+use super::STATUSES;
+
+const ID: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
+
+/// The routes of this resource.
+pub(crate) fn routes() -> Vec<Route> {
+    let of_all = Operation::new(Tag::Deliveries, "listDeliveries", "List the deliveries of all webhooks").describe(
+        "Entries, newest first: one for each attempt, and one for each delivery that waits for its next attempt. For \
+         a `system_admin` only.",
+    );
+    let of_one = Operation::new(Tag::Deliveries, "listWebhookDeliveries", "List the deliveries of a webhook")
+        .describe(
+            "Entries, newest first: one for each attempt, and one for each delivery that waits for its next attempt.",
+        )
+        .of("webhook", schema::id("The id of a webhook."), 7);
+    let read = Operation::new(Tag::Deliveries, "getDelivery", "Read a delivery")
+        .describe("With all its attempts: what was sent and what came back. Secret parts are masked.")
+        .of("delivery", schema::formatted("uuid", "The id of a delivery."), ID)
+        .answers(200, "The delivery.", schema::single(schema::named("Delivery")), json!({"result": delivery()}));
+    vec![
+        Route::get("/webhooks/deliveries", super::list, listed(of_all)),
+        Route::get("/webhooks/{id}/deliveries", super::list_of_webhook, listed(of_one)),
+        Route::get("/webhooks/deliveries/{id}", super::read, read),
+    ]
+}
+
+fn listed(operation: Operation) -> Operation {
+    let cursor = |about| schema::or_null(schema::text(about));
+    let page = schema::object([
+        ("result", schema::list(schema::named("Entry"), "The page, newest first.")),
+        ("per_page", schema::integer(15, 100, "How many on a page.")),
+        ("next_cursor", cursor("For the page of older entries; null: there is none.")),
+        ("prev_cursor", cursor("For the page of newer entries; null: this is the first.")),
+    ]);
+    let example = json!({"result": [entry()], "per_page": 100, "next_cursor": null, "prev_cursor": null});
+    operation
+        .query("status", schema::choice(STATUSES.map(|(_, name)| name), "Only of this status."), "failed")
+        .per_page()
+        .query("cursor", schema::text("`next_cursor` or `prev_cursor` of an earlier answer; left out: the newest."), "")
+        .answers(200, "A page.", page, example)
+}
+
+fn entry() -> Value {
+    json!({
+        "id": "0190a8f2-5b7e-7c1d-9a3e-000000000001", "delivery_id": ID,
+        "event_id": "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03", "event": "run.completed", "webhook_id": 7, "project_id": 1,
+        "attempt": 1, "status": "failed", "is_test": false, "orphaned": false, "time": "2026-11-23T08:15:00Z",
+        "due_at": null, "waits_for": null, "duration_ms": 12.345, "response_code": 503,
+        "error": {"class": "server_error", "message": "the endpoint answered 503"},
+        "url": "https://ci.example.com/hook", "remote_address": "93.184.216.34:443",
+    })
+}
+
+fn delivery() -> Value {
+    let mut attempt = entry();
+    attempt["request"] = json!({
+        "headers": [{"name": "x-testmo-event", "value": "run.completed"}], "body": "{}", "body_encoding": "utf8",
+    });
+    attempt["response"] = json!({
+        "headers": [{"name": "content-type", "value": "text/plain"}], "body": "busy", "body_encoding": "utf8",
+        "truncated": false,
+    });
+    json!({
+        "id": ID, "event_id": "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03", "event": "run.completed", "webhook_id": 7,
+        "project_id": 1, "status": "failed", "is_test": false, "orphaned": false, "created_at": "2026-11-23T08:15:00Z",
+        "attempts": [attempt],
+    })
+}
+
+/// What an entry and a delivery have in common.
+fn common() -> Vec<(&'static str, Value)> {
+    vec![
+        ("event_id", schema::text("The id of the event.")),
+        ("event", schema::text("The type of the event.")),
+        ("webhook_id", schema::id("The id of the webhook.")),
+        ("project_id", schema::id("The project of the event.")),
+        ("status", schema::with(schema::text("Where it stands."), "examples", STATUSES.map(|(_, name)| name).to_vec())),
+        ("is_test", schema::flag("Whether it is a test payload.")),
+        ("orphaned", schema::flag("Whether its project was deleted.")),
+    ]
+}
+
+fn entry_members() -> Vec<(&'static str, Value)> {
+    let error = schema::object([
+        ("class", schema::text("What kind of error, one word, such as `timeout`.")),
+        ("message", schema::text("What went wrong, for people.")),
+    ]);
+    let duration = json!({"type": ["number", "null"], "minimum": 0,
+        "description": "How long the attempt took, in milliseconds; null where none was made: it is pending, or was \
+                        cancelled."});
+    let mut members = common();
+    members.extend([
+        ("id", schema::text("Its id.")),
+        ("delivery_id", schema::text("The delivery that it belongs to.")),
+        ("attempt", schema::integer(1, i64::from(i32::MAX), "The number of the attempt.")),
+        (
+            "time",
+            schema::time(
+                "When the attempt started; of a pending entry, when it was matched or its last attempt ended.",
+            ),
+        ),
+        ("due_at", schema::or_null(schema::time("When the next attempt is due, of a pending entry."))),
+        (
+            "waits_for",
+            schema::or_null(schema::text(
+                "Why a pending entry waits, where it is not for its turn or the schedule of retries.",
+            )),
+        ),
+        ("duration_ms", duration),
+        ("response_code", schema::or_null(schema::integer(100, 999, "The HTTP status that came back; null: none."))),
+        ("error", schema::described(schema::or_null(error), "What went wrong; null: nothing.")),
+        (
+            "url",
+            schema::or_null(schema::text(
+                "Where it was posted to, secret parts masked; null where nothing was posted.",
+            )),
+        ),
+        ("remote_address", schema::or_null(schema::text("The address connected to."))),
+    ]);
+    members
+}
+
+/// The schemas of this resource, by name.
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let header = schema::object([
+        ("name", schema::text("Its name.")),
+        ("value", schema::text("Its value; masked where it is secret.")),
+    ]);
+    let exchange = |headers| {
+        vec![
+            ("headers", schema::list(schema::named("Header"), headers)),
+            ("body", schema::text("As text, or base64 where it is not UTF-8.")),
+            ("body_encoding", schema::choice(["utf8", "base64"], "Which of the two.")),
+        ]
+    };
+    let mut response = exchange("In the order received.");
+    response.push(("truncated", schema::flag("Whether there was more than the 64 KiB that are kept.")));
+    let mut attempt = entry_members();
+    attempt.extend([
+        (
+            "request",
+            schema::described(
+                schema::or_null(schema::object(exchange("In the order sent."))),
+                "What was sent; null: nothing.",
+            ),
+        ),
+        ("response", schema::described(schema::or_null(schema::object(response)), "What came back; null: nothing.")),
+    ]);
+    let mut delivery = common();
+    delivery.extend([
+        ("id", schema::text("Its id, the same on every attempt.")),
+        ("created_at", schema::time("When the event was matched.")),
+        ("attempts", schema::list(schema::named("Attempt"), "Its entries, oldest first.")),
+    ]);
+    vec![
+        ("Header", schema::described(header, "A header.")),
+        ("Entry", schema::described(schema::object(entry_members()), "One attempt, made or waited for.")),
+        ("Attempt", schema::described(schema::object(attempt), "An entry with what was sent and what came back.")),
+        ("Delivery", schema::described(schema::object(delivery), "One event for one webhook.")),
+    ]
+}

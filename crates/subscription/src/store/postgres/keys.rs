@@ -1,0 +1,155 @@
+//! Keys in PostgreSQL: what is sealed with which, and which process has which.
+
+use async_trait::async_trait;
+use domain::Timestamp;
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        StoreError,
+        keys::{self, KeyReader, KeyStore, ResealedSecret, SealedSecret},
+        schema,
+    },
+    Postgres,
+};
+use crate::key_ring::KeyId;
+
+#[async_trait]
+impl KeyStore for Postgres {
+    async fn sealed_check(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'key_check'");
+        Ok(value.fetch_optional(&self.pool).await?)
+    }
+
+    async fn replace_check(&self, old: &[u8], new: &[u8]) -> Result<bool, StoreError> {
+        let replaced = sqlx::query("UPDATE meta SET value = $2 WHERE name = 'key_check' AND value = $1")
+            .bind(old)
+            .bind(new)
+            .execute(&self.pool)
+            .await?;
+        Ok(replaced.rows_affected() > 0)
+    }
+
+    async fn sealed_otherwise(&self, prefix: &[u8], after: i64, limit: u32) -> Result<Vec<SealedSecret>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, instance, secret FROM webhooks \
+             WHERE NOT deleted AND substring(secret FROM 1 FOR length($1)) <> $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(prefix)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(sealed).collect()
+    }
+
+    async fn secrets_by_prefix(&self, length: i32) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT substring(secret FROM 1 FOR $1) AS prefix, count(*) AS secrets FROM webhooks \
+             WHERE NOT deleted GROUP BY prefix",
+        )
+        .bind(length)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row: &PgRow| {
+            let count: i64 = row.try_get("secrets")?;
+            Ok((row.try_get("prefix")?, u64::try_from(count).unwrap_or_default()))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn replace_secrets(&self, secrets: &[ResealedSecret]) -> Result<u64, StoreError> {
+        let ids: Vec<i64> = secrets.iter().map(|secret| secret.webhook).collect();
+        let old: Vec<&[u8]> = secrets.iter().map(|secret| secret.old.as_slice()).collect();
+        let new: Vec<&[u8]> = secrets.iter().map(|secret| secret.new.as_slice()).collect();
+        let mut transaction = self.pool.begin().await?;
+        // In the order in which every change locks rows of webhooks.
+        sqlx::query("SELECT 1 FROM webhooks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
+            .bind(&ids)
+            .execute(&mut *transaction)
+            .await?;
+        let replaced = sqlx::query(
+            "UPDATE webhooks SET secret = resealed.new \
+             FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS resealed (id, old, new) \
+             WHERE webhooks.id = resealed.id AND webhooks.secret = resealed.old",
+        )
+        .bind(&ids)
+        .bind(&old)
+        .bind(&new)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(replaced.rows_affected())
+    }
+
+    async fn announce(&self, reader: &KeyReader, forget_before: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO key_readers (process, host, keys, sealing, seen_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (process) DO UPDATE SET host = excluded.host, keys = excluded.keys, \
+             sealing = excluded.sealing, seen_at = excluded.seen_at",
+        )
+        .bind(reader.process)
+        .bind(&reader.host)
+        .bind(keys::texts(&reader.keys))
+        .bind(keys::texts(&reader.sealing))
+        .bind(reader.seen_at.as_micros())
+        .execute(&self.pool)
+        .await?;
+        sqlx::query("DELETE FROM key_readers WHERE seen_at < $1")
+            .bind(forget_before.as_micros())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn withdraw(&self, process: Uuid) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM key_readers WHERE process = $1").bind(process).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn readers(&self, since: Timestamp) -> Result<Vec<KeyReader>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT process, host, keys, sealing, seen_at FROM key_readers WHERE seen_at >= $1 ORDER BY host, process",
+        )
+        .bind(since.as_micros())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(reader).collect()
+    }
+
+    async fn rotation(&self) -> Result<Option<KeyId>, StoreError> {
+        let value = sqlx::query_scalar::<_, Vec<u8>>("SELECT value FROM meta WHERE name = 'rotation'");
+        value.fetch_optional(&self.pool).await?.map(|bytes| keys::target(&bytes)).transpose()
+    }
+
+    async fn set_rotation(&self, target: Option<KeyId>) -> Result<(), StoreError> {
+        let query = match &target {
+            Some(key) => sqlx::query(
+                "INSERT INTO meta (name, value) VALUES ('rotation', $1) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(key.as_bytes().as_slice()),
+            None => sqlx::query("DELETE FROM meta WHERE name = 'rotation'"),
+        };
+        query.execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn sealed(row: &PgRow) -> Result<SealedSecret, StoreError> {
+    let webhook: i64 = row.try_get("id")?;
+    let instance = schema::instance(&format!("webhook {webhook}"), row.try_get("instance")?)?;
+    Ok(SealedSecret { webhook, instance, sealed: row.try_get("secret")? })
+}
+
+fn reader(row: &PgRow) -> Result<KeyReader, StoreError> {
+    let host: String = row.try_get("host")?;
+    Ok(KeyReader {
+        process: row.try_get("process")?,
+        keys: keys::ids(&host, &row.try_get::<Vec<String>, _>("keys")?)?,
+        sealing: keys::ids(&host, &row.try_get::<Vec<String>, _>("sealing")?)?,
+        seen_at: Timestamp::from_micros(row.try_get("seen_at")?),
+        host,
+    })
+}

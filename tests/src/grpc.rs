@@ -1,0 +1,100 @@
+//! The public gRPC services, called with any token.
+
+use std::time::Duration;
+
+use proto::v1::{
+    events_client::EventsClient, history_client::HistoryClient, instances_client::InstancesClient,
+    webhooks_client::WebhooksClient,
+};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+/// Where the services are, each such as `http://127.0.0.1:50051`.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// `Events`.
+    pub ingest: String,
+    /// `Webhooks` and `Instances`.
+    pub subscription: String,
+    /// `History`.
+    pub history: String,
+}
+
+/// Clients with the same token, or none. They connect when they are first used.
+#[derive(Clone, Debug)]
+pub struct Grpc {
+    ingest: Channel,
+    subscription: Channel,
+    history: Channel,
+    bearer: Bearer,
+}
+
+/// A connection that sends the token.
+pub type Connection = InterceptedService<Channel, Bearer>;
+
+/// Adds the token to each call.
+#[derive(Clone, Debug)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(authorization) = &self.0 {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Grpc {
+    /// Clients of the services at `addresses`.
+    #[must_use]
+    pub fn new(addresses: &Addresses, token: Option<&str>) -> Self {
+        let bearer = token.map(|token| format!("Bearer {token}").parse().expect("a token in ASCII"));
+        Self {
+            ingest: channel(&addresses.ingest),
+            subscription: channel(&addresses.subscription),
+            history: channel(&addresses.history),
+            bearer: Bearer(bearer),
+        }
+    }
+
+    /// `Events`.
+    #[must_use]
+    pub fn events(&self) -> EventsClient<Connection> {
+        EventsClient::with_interceptor(self.ingest.clone(), self.bearer.clone())
+    }
+
+    /// `Webhooks`.
+    #[must_use]
+    pub fn webhooks(&self) -> WebhooksClient<Connection> {
+        WebhooksClient::with_interceptor(self.subscription.clone(), self.bearer.clone())
+    }
+
+    /// `Instances`.
+    #[must_use]
+    pub fn instances(&self) -> InstancesClient<Connection> {
+        InstancesClient::with_interceptor(self.subscription.clone(), self.bearer.clone())
+    }
+
+    /// `History`.
+    #[must_use]
+    pub fn history(&self) -> HistoryClient<Connection> {
+        HistoryClient::with_interceptor(self.history.clone(), self.bearer.clone())
+    }
+
+    /// The connections to all services, for services that are not for the public.
+    #[must_use]
+    pub fn connections(&self) -> [Connection; 3] {
+        [&self.ingest, &self.subscription, &self.history]
+            .map(|channel| InterceptedService::new(channel.clone(), self.bearer.clone()))
+    }
+}
+
+fn channel(address: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(address.to_owned()).expect("an address like http://127.0.0.1:50051");
+    endpoint.connect_timeout(Duration::from_secs(5)).connect_lazy()
+}

@@ -1,0 +1,152 @@
+//! The remaining gRPC methods: how they are called, and what they do when they are permitted.
+
+use blackbox::grpc::Grpc;
+use proto::v1::{
+    CreateTokenRequest, GetCallerRequest, GetDeliveryRequest, ListProjectsRequest, ListTokensRequest,
+    ListWebhooksRequest, RevokeTokenRequest,
+};
+use tonic::{Code, Status};
+
+use super::{
+    callers,
+    cells::{Pair, check_code},
+    other_calls::{WhoseToken, listed, token_to_revoke, works},
+    standing::{Past, Standing},
+    world::{NEVER, World, ensure},
+};
+
+/// A method that is about no webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Caller,
+    ListWebhooks,
+    ListProjects,
+    ListTokens,
+    CreateToken,
+    /// A token for all instances.
+    CreateTokenForAll,
+    /// A token of a role that there is not.
+    CreateTokenMistaken,
+    Revoke(WhoseToken),
+    Delivery(Past),
+}
+
+impl Call {
+    /// Service and method, as the schema has them.
+    pub(super) fn method(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Caller => ("Webhooks", "GetCaller"),
+            Self::ListWebhooks => ("Webhooks", "ListWebhooks"),
+            Self::ListProjects => ("Webhooks", "ListProjects"),
+            Self::ListTokens => ("Webhooks", "ListTokens"),
+            Self::CreateToken | Self::CreateTokenForAll | Self::CreateTokenMistaken => ("Webhooks", "CreateToken"),
+            Self::Revoke(_) => ("Webhooks", "RevokeToken"),
+            Self::Delivery(_) => ("History", "GetDelivery"),
+        }
+    }
+
+    pub(super) async fn check(
+        self,
+        world: &World,
+        standing: &Standing,
+        caller: callers::Caller,
+        expected: Code,
+    ) -> Result<(), String> {
+        let grpc = world.grpc(caller);
+        let mut webhooks = grpc.webhooks();
+        match self {
+            Self::Caller => check_caller(&grpc, caller, expected).await,
+            Self::ListWebhooks => check_code(&webhooks.list_webhooks(ListWebhooksRequest::default()).await, expected),
+            Self::ListProjects => check_code(&webhooks.list_projects(ListProjectsRequest::default()).await, expected),
+            Self::ListTokens => check_code(&webhooks.list_tokens(ListTokensRequest::default()).await, expected),
+            Self::CreateToken => check_token(world, caller, "member", false, expected).await,
+            Self::CreateTokenForAll => check_token(world, caller, "publisher", true, expected).await,
+            Self::CreateTokenMistaken => check_token(world, caller, "king", false, expected).await,
+            Self::Revoke(whose) => check_revoke(world, &grpc, whose, expected).await,
+            Self::Delivery(past) => check_delivery(&grpc, standing, past, expected).await,
+        }
+    }
+}
+
+/// That a caller is told who it is.
+async fn check_caller(grpc: &Grpc, caller: callers::Caller, expected: Code) -> Result<(), String> {
+    let answer = grpc.webhooks().get_caller(GetCallerRequest {}).await;
+    check_code(&answer, expected)?;
+    let Ok(answer) = answer else { return Ok(()) };
+    let answer = answer.into_inner();
+    let found = (answer.role.as_str(), answer.instance.as_str(), answer.projects.as_slice());
+    let wanted = caller.identity();
+    ensure(Some(found) == wanted, || format!("{found:?} instead of {wanted:?}"))
+}
+
+async fn check_token(
+    world: &World,
+    caller: callers::Caller,
+    role: &str,
+    all_instances: bool,
+    expected: Code,
+) -> Result<(), String> {
+    let name = world.name();
+    let request = CreateTokenRequest {
+        name: name.clone(),
+        role: role.to_owned(),
+        all_instances,
+        ..CreateTokenRequest::default()
+    };
+    let answer = world.grpc(caller).webhooks().create_token(request).await;
+    check_code(&answer, expected)?;
+    for instance in callers::Instance::ALL {
+        let made = expected == Code::Ok && instance == caller.instance();
+        let found = listed(world, instance, &name).await;
+        ensure(found.is_some() == made, || format!("made in {instance:?}: {found:?}"))?;
+    }
+    let Ok(answer) = answer else { return Ok(()) };
+    let made = answer.into_inner();
+    let owner = if all_instances { "" } else { caller.instance().name() };
+    ensure(made.token.as_ref().is_some_and(|token| token.instance == owner), || format!("made {:?}", made.token))?;
+    ensure(works(world, Some(&made.text)).await, || "the new token cannot be used".to_owned())
+}
+
+async fn check_revoke(world: &World, grpc: &Grpc, whose: WhoseToken, expected: Code) -> Result<(), String> {
+    let (id, text) = token_to_revoke(world, whose).await;
+    let send = async |id: &str| -> Result<(), Status> {
+        let request = RevokeTokenRequest { id: id.parse().unwrap_or(0) };
+        grpc.webhooks().revoke_token(request).await.map(drop)
+    };
+    let answer = send(&id).await;
+    check_code(&answer, expected)?;
+    if let Some(text) = &text {
+        let works = works(world, Some(text)).await;
+        ensure(works == (expected != Code::Ok), || format!("afterwards the token works: {works}"))?;
+    }
+    if expected == Code::NotFound && text.is_some() {
+        return check_alike(Pair { hidden: &id, never: NEVER }, answer, send(NEVER).await);
+    }
+    Ok(())
+}
+
+/// That neither call found anything, and that they cannot be told apart.
+fn check_alike(pair: Pair<'_>, hidden: Result<(), Status>, never: Result<(), Status>) -> Result<(), String> {
+    match (hidden, never) {
+        (Err(hidden), Err(never)) => pair.check_status(&hidden, &never),
+        found => Err(format!("found {found:?}")),
+    }
+}
+
+async fn check_delivery(grpc: &Grpc, standing: &Standing, past: Past, expected: Code) -> Result<(), String> {
+    let send = async |id: &str| {
+        let request = GetDeliveryRequest { delivery_id: id.to_owned() };
+        grpc.history().get_delivery(request).await.map(|answer| answer.into_inner().delivery.map(|found| found.id))
+    };
+    let id = standing.delivery(past);
+    let answer = send(id).await;
+    check_code(&answer, expected)?;
+    let never = standing.delivery(Past::Never);
+    match answer {
+        Ok(found) => ensure(found.as_deref() == Some(id), || format!("answered {found:?}")),
+        Err(status) if expected == Code::NotFound => {
+            check_alike(Pair { hidden: id, never }, Err(status), send(never).await.map(drop))
+        }
+        Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,50 @@
+//! The table of the remaining gRPC methods: method × what it is about × caller.
+
+use tonic::Code::{InvalidArgument as IA, NotFound as NF, Ok as OK};
+
+use super::{
+    grpc_other_calls::Call::{
+        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, ListProjects, ListTokens,
+        ListWebhooks, Revoke,
+    },
+    grpc_webhook_table::{PD, Row, UN},
+    other_calls::WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
+    standing::{
+        Hook::{Arrived, Both, Deleted, Empty, Everyone, Foreign, Left, Mixed, OtherAll, OtherOwn, Own},
+        Past::{Never, NoUuid, Of},
+    },
+};
+
+#[rustfmt::skip]
+pub(super) const TABLE: [(Call, Row); 26] = [
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
+    (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
+    (ListProjects,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
+    (ListTokens,                 [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
+    (CreateToken,                [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
+    (CreateTokenForAll,          [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
+    (CreateTokenMistaken,        [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  IA, IA,  IA, PD]),
+    (Revoke(OfDefault),          [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  NF, PD]),
+    (Revoke(OfOther),            [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  NF, NF,  OK, PD]),
+    (Revoke(OfAll),              [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  NF, PD]),
+    (Revoke(Unused),             [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  NF, NF,  NF, PD]),
+    // Id 0.
+    (Revoke(NoNumber),           [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  NF, NF,  NF, PD]),
+
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Delivery(Of(Own, 1)),       [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Both, 2)),      [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Mixed, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Mixed, 3)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Foreign, 3)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF]),
+    (Delivery(Of(Everyone, 1)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Empty, 9)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Deleted, 1)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Left, 1)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(Arrived, 3)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Delivery(Of(OtherOwn, 1)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK]),
+    (Delivery(Of(OtherAll, 1)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
+    (Delivery(Never),            [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (Delivery(NoUuid),           [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+];

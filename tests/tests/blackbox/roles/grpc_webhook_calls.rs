@@ -1,0 +1,112 @@
+//! The gRPC methods on one webhook: how they are called, and what they do when they are permitted.
+
+use blackbox::grpc::Grpc;
+use proto::v1::{
+    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, GetWebhookRequest, ListEntriesRequest,
+    ListWebhookChangesRequest, RegenerateSecretRequest, UpdateWebhookRequest, Webhook,
+};
+use tonic::Status;
+
+use super::world::{Seen, ensure};
+
+/// A method on a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Get,
+    Rename,
+    /// Of a version that it has not.
+    RenameStale,
+    Regenerate,
+    Delete,
+    /// Of a version that it has not.
+    DeleteStale,
+    Activate,
+    Deactivate,
+    Changes,
+    /// Its history.
+    Entries,
+}
+
+const RENAMED: &str = "renamed";
+/// A version that no webhook has.
+const STALE: i64 = 900_000_001;
+
+impl Call {
+    /// Service and method, as the schema has them.
+    pub(super) fn method(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Get => ("Webhooks", "GetWebhook"),
+            Self::Rename | Self::RenameStale => ("Webhooks", "UpdateWebhook"),
+            Self::Regenerate => ("Webhooks", "RegenerateSecret"),
+            Self::Delete | Self::DeleteStale => ("Webhooks", "DeleteWebhook"),
+            Self::Activate => ("Webhooks", "ActivateWebhook"),
+            Self::Deactivate => ("Webhooks", "DeactivateWebhook"),
+            Self::Changes => ("Webhooks", "ListWebhookChanges"),
+            Self::Entries => ("History", "ListEntries"),
+        }
+    }
+
+    /// Whether the webhook is active before it: each action is to change something.
+    pub(super) fn wants_active(self) -> bool {
+        self != Self::Activate
+    }
+
+    /// The webhook of the answer, where it has one.
+    pub(super) async fn send(self, grpc: &Grpc, id: i64) -> Result<Option<Webhook>, Status> {
+        let mut webhooks = grpc.webhooks();
+        let if_version = matches!(self, Self::RenameStale | Self::DeleteStale).then_some(STALE);
+        Ok(match self {
+            Self::Get => webhooks.get_webhook(GetWebhookRequest { id }).await?.into_inner().webhook,
+            Self::Rename | Self::RenameStale => {
+                let name = Some(RENAMED.to_owned());
+                let request = UpdateWebhookRequest { id, name, if_version, ..UpdateWebhookRequest::default() };
+                webhooks.update_webhook(request).await?.into_inner().webhook
+            }
+            Self::Regenerate => {
+                let request = RegenerateSecretRequest { id, overlap_hours: 0, if_version };
+                webhooks.regenerate_secret(request).await?.into_inner().webhook
+            }
+            Self::Delete | Self::DeleteStale => {
+                webhooks.delete_webhook(DeleteWebhookRequest { id, if_version }).await?;
+                None
+            }
+            Self::Activate => {
+                webhooks.activate_webhook(ActivateWebhookRequest { id, if_version }).await?.into_inner().webhook
+            }
+            Self::Deactivate => {
+                webhooks.deactivate_webhook(DeactivateWebhookRequest { id, if_version }).await?.into_inner().webhook
+            }
+            Self::Changes => {
+                webhooks.list_webhook_changes(ListWebhookChangesRequest { id, page: 0, per_page: 0 }).await?;
+                None
+            }
+            Self::Entries => {
+                let request = ListEntriesRequest { webhook_id: id, ..ListEntriesRequest::default() };
+                grpc.history().list_entries(request).await?;
+                None
+            }
+        })
+    }
+
+    /// Whether a permitted call did what it is for.
+    pub(super) fn check_done(self, before: &Seen, after: &Seen, answer: Option<&Webhook>) -> Result<(), String> {
+        let (old, new) = (&before.webhook, &after.webhook);
+        let grown = after.version() > before.version();
+        let shown = answer.is_some_and(|webhook| new["id"] == webhook.id && new["version"] == webhook.version);
+        let done = match self {
+            Self::Get => before == after && shown,
+            Self::Rename => grown && shown && new["name"] == RENAMED,
+            Self::Regenerate => {
+                let secret = answer.map(|webhook| webhook.secret.as_str()).unwrap_or_default();
+                grown && shown && secret.starts_with("whsec_") && new["secret"] != old["secret"]
+            }
+            Self::Delete => before.status == 200 && after.status == 404,
+            Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
+            // One without projects has been deactivated with its last project.
+            Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
+            Self::Changes | Self::Entries => before == after,
+            Self::RenameStale | Self::DeleteStale => false,
+        };
+        ensure(done, || format!("{self:?} has made {after:?} of {before:?}"))
+    }
+}

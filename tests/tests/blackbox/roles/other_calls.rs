@@ -1,0 +1,201 @@
+//! The remaining REST calls: how they are made, and what they do when they are permitted.
+
+use blackbox::rest::{Answer, Rest};
+use hyper::Method;
+use proto::v1::GetCallerRequest;
+use serde_json::{Value, json};
+use tonic::Code;
+
+use super::{
+    callers::{self, Caller, Instance},
+    cells::{Pair, check_status},
+    standing::{Past, Standing},
+    world::{NEVER, WEBHOOKS, World, ensure},
+};
+
+pub(super) const TOKENS: &str = "/api/v1/tokens";
+
+/// A call that is about no webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Webhooks,
+    /// History of all webhooks.
+    AllEntries,
+    /// The same, with a mistake in the query.
+    AllEntriesMistaken,
+    Delivery(Past),
+    Catalogue,
+    Projects,
+    Tokens,
+    MakeToken,
+    /// A token for all instances.
+    MakeTokenForAll,
+    /// A token of a role that there is not.
+    MakeTokenMistaken,
+    /// A token with a number for its role.
+    MakeTokenUnreadable,
+    Revoke(WhoseToken),
+    OpenApi,
+    Docs,
+    DocsStyle,
+    NoSuchAddress,
+    NoSuchMethod,
+}
+
+/// Whose a token is that is to be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhoseToken {
+    OfDefault,
+    OfOther,
+    OfAll,
+    Unused,
+    NoNumber,
+}
+
+impl Call {
+    /// Method and path, as the OpenAPI document has them; `None`: they must not be in it.
+    pub(super) fn route(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Webhooks => ("get", "/webhooks"),
+            Self::AllEntries | Self::AllEntriesMistaken => ("get", "/webhooks/deliveries"),
+            Self::Delivery(_) => ("get", "/webhooks/deliveries/{id}"),
+            Self::Catalogue => ("get", "/webhooks/events"),
+            Self::Projects => ("get", "/projects"),
+            Self::Tokens => ("get", "/tokens"),
+            Self::MakeToken | Self::MakeTokenForAll | Self::MakeTokenMistaken | Self::MakeTokenUnreadable => {
+                ("post", "/tokens")
+            }
+            Self::Revoke(_) => ("delete", "/tokens/{id}"),
+            Self::OpenApi => ("get", "/openapi.json"),
+            Self::Docs => ("get", "/docs"),
+            Self::DocsStyle => ("get", "/docs.css"),
+            Self::NoSuchAddress | Self::NoSuchMethod => return None,
+        })
+    }
+
+    pub(super) async fn check(
+        self,
+        world: &World,
+        standing: &Standing,
+        caller: Caller,
+        expected: u16,
+    ) -> Result<(), String> {
+        let rest = world.rest(caller);
+        match self {
+            Self::Webhooks => check_list(&rest, WEBHOOKS, expected).await,
+            Self::AllEntries => check_list(&rest, &format!("{WEBHOOKS}/deliveries"), expected).await,
+            Self::AllEntriesMistaken => check_list(&rest, &format!("{WEBHOOKS}/deliveries?per_page=7"), expected).await,
+            Self::Delivery(past) => check_delivery(&rest, standing, past, expected).await,
+            Self::Catalogue => check_list(&rest, &format!("{WEBHOOKS}/events"), expected).await,
+            Self::Projects => check_list(&rest, "/api/v1/projects", expected).await,
+            Self::Tokens => check_list(&rest, TOKENS, expected).await,
+            Self::MakeToken => check_token(world, caller, json!({"role": "member"}), expected).await,
+            Self::MakeTokenForAll => {
+                check_token(world, caller, json!({"role": "publisher", "all_instances": true}), expected).await
+            }
+            Self::MakeTokenMistaken => check_token(world, caller, json!({"role": "king"}), expected).await,
+            Self::MakeTokenUnreadable => check_token(world, caller, json!({"role": 1}), expected).await,
+            Self::Revoke(whose) => check_revoke(world, caller, whose, expected).await,
+            Self::OpenApi => check_status(&rest.get("/api/v1/openapi.json").await, expected),
+            Self::Docs => check_status(&rest.get("/api/v1/docs").await, expected),
+            Self::DocsStyle => check_status(&rest.get("/api/v1/docs.css").await, expected),
+            Self::NoSuchAddress => check_status(&rest.get("/api/v1/nothing").await, expected),
+            Self::NoSuchMethod => check_status(&rest.send(Method::PUT, WEBHOOKS, None).await, expected),
+        }
+    }
+}
+
+async fn check_list(rest: &Rest, path: &str, expected: u16) -> Result<(), String> {
+    let answer = rest.get(path).await;
+    check_status(&answer, expected)?;
+    ensure(answer.json["result"].is_array() == (expected == 200), || format!("answered {}", answer.json))
+}
+
+async fn check_delivery(rest: &Rest, standing: &Standing, past: Past, expected: u16) -> Result<(), String> {
+    let send = async |id: &str| -> Answer { rest.get(&format!("{WEBHOOKS}/deliveries/{id}")).await };
+    let id = standing.delivery(past);
+    let answer = send(id).await;
+    check_status(&answer, expected)?;
+    if expected == 200 {
+        return ensure(answer.json["result"]["id"] == id, || format!("answered {}", answer.json));
+    }
+    // What is no UUID cannot be the id of anything hidden.
+    if expected == 404 && past != Past::NoUuid {
+        let never = standing.delivery(Past::Never);
+        return Pair { hidden: id, never }.check(&answer, &send(never).await);
+    }
+    Ok(())
+}
+
+/// The token of this name in the list of those of an instance.
+pub(super) async fn listed(world: &World, instance: Instance, name: &str) -> Option<Value> {
+    let rest = world.admin(instance);
+    let mut page = json!(1);
+    while let Some(number) = page.as_i64() {
+        let answer = rest.get(&format!("{TOKENS}?page={number}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        let mut tokens = answer.json["result"].as_array().expect("a list").iter();
+        if let Some(found) = tokens.find(|token| token["name"] == name) {
+            return Some(found.clone());
+        }
+        page = answer.json["next_page"].clone();
+    }
+    None
+}
+
+async fn check_token(world: &World, caller: Caller, mut body: Value, expected: u16) -> Result<(), String> {
+    let name = world.name();
+    body["name"] = json!(name);
+    let answer = world.rest(caller).post(TOKENS, body.clone()).await;
+    check_status(&answer, expected)?;
+    for instance in Instance::ALL {
+        let made = expected == 201 && instance == caller.instance();
+        let found = listed(world, instance, &name).await;
+        ensure(found.is_some() == made, || format!("made of {body} in {instance:?}: {found:?}"))?;
+        let Some(token) = found else { continue };
+        let owner = if body["all_instances"] == true { Value::Null } else { json!(instance.name()) };
+        ensure(token["instance"] == owner, || format!("made for another instance: {token}"))?;
+        let text = answer.json["result"]["token"].as_str();
+        ensure(text.is_some() && works(world, text).await, || format!("cannot be used: {}", answer.json))?;
+    }
+    Ok(())
+}
+
+/// Whether a token stands for somebody.
+pub(super) async fn works(world: &World, text: Option<&str>) -> bool {
+    match world.product.grpc(text).webhooks().get_caller(GetCallerRequest {}).await {
+        Ok(_) => true,
+        Err(status) if status.code() == Code::Unauthenticated => false,
+        Err(status) => panic!("whether a token works: {status}"),
+    }
+}
+
+/// A token for a cell that revokes it: its id as it stands in paths, and its text if there is such a token.
+pub(super) async fn token_to_revoke(world: &World, whose: WhoseToken) -> (String, Option<String>) {
+    let (instance, mut body) = match whose {
+        WhoseToken::OfDefault => (Instance::Default, json!({"role": "project_admin", "projects": [1]})),
+        WhoseToken::OfOther => (Instance::Other, json!({"role": "project_admin", "projects": [1]})),
+        WhoseToken::OfAll => (Instance::Default, json!({"role": "publisher", "all_instances": true})),
+        WhoseToken::Unused => return (NEVER.to_owned(), None),
+        WhoseToken::NoNumber => return ("none".to_owned(), None),
+    };
+    body["name"] = json!(world.name());
+    let (id, text) = callers::make(&world.admin(instance), body).await;
+    (id.to_string(), Some(text))
+}
+
+async fn check_revoke(world: &World, caller: Caller, whose: WhoseToken, expected: u16) -> Result<(), String> {
+    let (id, text) = token_to_revoke(world, whose).await;
+    let rest = world.rest(caller);
+    let send = async |id: &str| -> Answer { rest.delete(&format!("{TOKENS}/{id}")).await };
+    let answer = send(&id).await;
+    check_status(&answer, expected)?;
+    if let Some(text) = &text {
+        let works = works(world, Some(text)).await;
+        ensure(works == (expected != 204), || format!("afterwards the token works: {works}"))?;
+    }
+    if expected == 404 && text.is_some() {
+        return Pair { hidden: &id, never: NEVER }.check(&answer, &send(NEVER).await);
+    }
+    Ok(())
+}

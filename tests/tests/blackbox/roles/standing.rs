@@ -1,0 +1,195 @@
+//! What stands in a product before the callers come: webhooks of every ownership, each with deliveries, and projects.
+
+use std::{collections::HashMap, time::Duration};
+
+use blackbox::{events, history, wait::eventually, webhooks};
+use proto::v1::{Event, PublishRequest, PutProjectRequest};
+use serde_json::{Value, json};
+
+use super::{
+    callers::{Caller, Instance},
+    world::{WEBHOOKS, World},
+};
+
+const SOON: Duration = Duration::from_secs(30);
+/// The project that is deleted.
+const GONE: i64 = 9;
+
+/// A webhook that stands, and the projects that it has deliveries of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Hook {
+    /// Project 1.
+    Own,
+    /// Projects 1 and 2.
+    Both,
+    /// Projects 1 and 3.
+    Mixed,
+    /// Project 3.
+    Foreign,
+    /// All projects.
+    Everyone,
+    /// None any more: project 9 was deleted.
+    Empty,
+    /// Project 1, and deleted.
+    Deleted,
+    /// Of project 1 first, and of 3 now.
+    Left,
+    /// Of project 3 first, and of 1 now.
+    Arrived,
+    /// Project 1 of the instance `other`.
+    OtherOwn,
+    /// All projects of the instance `other`.
+    OtherAll,
+}
+
+impl Hook {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Own,
+        Self::Both,
+        Self::Mixed,
+        Self::Foreign,
+        Self::Everyone,
+        Self::Empty,
+        Self::Deleted,
+        Self::Left,
+        Self::Arrived,
+        Self::OtherOwn,
+        Self::OtherAll,
+    ];
+
+    pub(super) fn instance(self) -> Instance {
+        match self {
+            Self::OtherOwn | Self::OtherAll => Instance::Other,
+            _ => Instance::Default,
+        }
+    }
+
+    /// The scope that it is made with, and the projects that it gets deliveries of.
+    fn first(self) -> (Value, &'static [i64]) {
+        match self {
+            Self::Own | Self::Deleted | Self::Left | Self::OtherOwn => (json!([1]), &[1]),
+            Self::Both => (json!([1, 2]), &[1, 2]),
+            Self::Mixed => (json!([1, 3]), &[1, 3]),
+            Self::Foreign | Self::Arrived => (json!([3]), &[3]),
+            Self::Empty => (json!([GONE]), &[GONE]),
+            Self::Everyone => (Value::Null, &[1, 2, 3, GONE]),
+            Self::OtherAll => (Value::Null, &[1, 3]),
+        }
+    }
+}
+
+/// A delivery to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Of this webhook, of an event of this project.
+    Of(Hook, i64),
+    /// A UUID that no delivery has.
+    Never,
+    /// What is no UUID.
+    NoUuid,
+}
+
+/// What stands.
+pub(super) struct Standing {
+    hooks: HashMap<Hook, i64>,
+    deliveries: HashMap<(Hook, i64), String>,
+}
+
+impl Standing {
+    pub(super) async fn make(world: &World) -> Self {
+        let mut standing = Self { hooks: HashMap::new(), deliveries: HashMap::new() };
+        for hook in Hook::ALL {
+            let admin = world.admin(hook.instance());
+            let mut body = world.draft(&hook.first().0);
+            body["url"] = json!(world.receiver.url("/standing"));
+            standing.hooks.insert(hook, webhooks::create(&admin, body).await.id);
+        }
+        tell_projects(world).await;
+        for (instance, project) in [
+            (Instance::Default, 1),
+            (Instance::Default, 2),
+            (Instance::Default, 3),
+            (Instance::Default, GONE),
+            (Instance::Other, 1),
+            (Instance::Other, 3),
+        ] {
+            publish(world, instance, project).await;
+        }
+        for hook in Hook::ALL {
+            standing.take_deliveries(world, hook).await;
+        }
+        let admin = world.admin(Instance::Default);
+        world.delete_project(Instance::Default, GONE).await;
+        webhooks::delete(&admin, standing.id(Hook::Deleted)).await;
+        for (hook, project) in [(Hook::Left, 3), (Hook::Arrived, 1)] {
+            let path = format!("{WEBHOOKS}/{}", standing.id(hook));
+            let answer = admin.patch(&path, json!({"projects": [project]})).await;
+            assert_eq!(answer.status, 200, "{}", answer.json);
+        }
+        standing
+    }
+
+    pub(super) fn id(&self, hook: Hook) -> i64 {
+        self.hooks[&hook]
+    }
+
+    /// Which webhook an id is.
+    pub(super) fn hook(&self, id: i64) -> Option<Hook> {
+        self.hooks.iter().find(|(_, known)| **known == id).map(|(hook, _)| *hook)
+    }
+
+    /// The id of a delivery, as it stands in paths.
+    pub(super) fn delivery(&self, past: Past) -> &str {
+        match past {
+            Past::Of(hook, project) => &self.deliveries[&(hook, project)],
+            Past::Never => "0b4a2c55-1c1c-5a3e-9a3e-5f6d0a7c9b11",
+            Past::NoUuid => "none",
+        }
+    }
+
+    /// Waits until a webhook has been delivered all that it should get.
+    async fn take_deliveries(&mut self, world: &World, hook: Hook) {
+        let projects = hook.first().1;
+        let rest = world.admin(hook.instance());
+        let entries = eventually(SOON, format!("{hook:?} has deliveries of {projects:?}"), async || {
+            let entries = history::page(&rest, self.id(hook), "status=delivered").await;
+            (entries.len() == projects.len()).then_some(entries)
+        })
+        .await;
+        for entry in entries {
+            let project = entry.0["project_id"].as_i64().unwrap_or_else(|| panic!("no project in {}", entry.0));
+            assert!(projects.contains(&project), "{hook:?} got an event of project {project}");
+            self.deliveries.insert((hook, project), entry.delivery().to_owned());
+        }
+        assert!(
+            projects.iter().all(|project| self.deliveries.contains_key(&(hook, *project))),
+            "{:?}",
+            self.deliveries
+        );
+    }
+}
+
+async fn publish(world: &World, instance: Instance, project: i64) {
+    let event = Event { instance: instance.name().to_owned(), ..events::run_completed(project, project) };
+    let answer = world.grpc(Caller::PublisherOfAll).events().publish(PublishRequest { event: Some(event) }).await;
+    answer.expect("a publisher for all instances publishes for each");
+}
+
+/// The projects of each instance whose names Testmo core tells.
+pub(super) const PROJECTS: [(Instance, &[i64]); 2] = [(Instance::Default, &[1, 2, 3]), (Instance::Other, &[1, 4])];
+
+async fn tell_projects(world: &World) {
+    for (instance, projects) in PROJECTS {
+        for project in projects {
+            let request = PutProjectRequest {
+                instance: instance.name().to_owned(),
+                project_id: *project,
+                name: format!("Project {project} of {}", instance.name()),
+                url: format!("https://acme.testmo.example/projects/{project}"),
+                version: world.number(),
+            };
+            let answer = world.grpc(Caller::PublisherOfAll).instances().put_project(request).await;
+            answer.expect("a publisher for all instances tells of projects of each");
+        }
+    }
+}
