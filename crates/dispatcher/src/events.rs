@@ -165,12 +165,7 @@ impl Bodies {
         if let Some(body) = self.rendered.get(&kind) {
             return Ok(body.clone());
         }
-        let body: Bytes = match kind {
-            WebhookKind::Generic => {
-                payload::render_generic(&self.source, false).map_err(|error| error.to_string())?.into()
-            }
-            kind => return Err(format!("there is no format for webhooks of type {kind}")),
-        };
+        let body: Bytes = payload::render(&self.source, kind, false).map_err(|error| error.to_string())?.into();
         self.rendered.insert(kind, body.clone());
         Ok(body)
     }

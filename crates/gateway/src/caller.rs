@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// and has nothing read.
 pub(crate) struct Caller {
     authorization: MetadataValue<Ascii>,
+    is_system_admin: bool,
 }
 
 impl FromRequestParts<Services> for Caller {
@@ -38,17 +39,32 @@ impl FromRequestParts<Services> for Caller {
         let mut authorization =
             MetadataValue::<Ascii>::try_from(format!("Bearer {token}")).map_err(|_| unauthenticated())?;
         authorization.set_sensitive(true);
-        let caller = Self { authorization };
+        let caller = Self { authorization, is_system_admin: false };
         let known = answer(services.webhooks().get_caller(caller.request(GetCallerRequest {}))).await?;
-        admit(&known.role)?;
-        Ok(caller)
+        let role = admit(&known.role)?;
+        Ok(Self { is_system_admin: role == Role::SystemAdmin, ..caller })
     }
 }
 
-/// Whether the REST API is for this role.
-fn admit(role: &str) -> Result<(), Failure> {
+/// A caller of the routes that are for system administrators alone.
+pub(crate) struct SystemAdmin(pub(crate) Caller);
+
+impl FromRequestParts<Services> for SystemAdmin {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, services: &Services) -> Result<Self, Failure> {
+        let caller = Caller::from_request_parts(parts, services).await?;
+        if !caller.is_system_admin {
+            return Err(Failure::new(ErrorCode::Forbidden, "this is for a system_admin; use a token of that role"));
+        }
+        Ok(Self(caller))
+    }
+}
+
+/// The role, if the REST API is for it.
+fn admit(role: &str) -> Result<Role, Failure> {
     let text = match Role::from_name(role, Vec::new()) {
-        Some(Role::SystemAdmin | Role::ProjectAdmin(_)) => return Ok(()),
+        Some(role @ (Role::SystemAdmin | Role::ProjectAdmin(_))) => return Ok(role),
         Some(Role::Member) => {
             "a member may use nothing here; ask a system_admin for a token of role project_admin or system_admin"
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Services,
     body::{Fields, NoBody},
-    caller::{Caller, answer},
+    caller::{SystemAdmin, answer},
     error::Failure,
     openapi::{Operation, Route, Tag, schema},
     page::{Page, Single, some_text, time},
@@ -59,7 +59,7 @@ impl From<v1::Token> for TokenJson {
 /// `GET /tokens`
 async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    SystemAdmin(caller): SystemAdmin,
     query: Query,
 ) -> Result<Json<Page<TokenJson>>, Failure> {
     let query = query.page()?;
@@ -71,7 +71,7 @@ async fn list(
 /// `POST /tokens`
 async fn create(
     State(services): State<Services>,
-    caller: Caller,
+    SystemAdmin(caller): SystemAdmin,
     _: NoQuery,
     mut fields: Fields,
 ) -> Result<(StatusCode, Json<Single<NewTokenJson>>), Failure> {
@@ -91,7 +91,7 @@ async fn create(
 /// `DELETE /tokens/{id}`
 async fn revoke(
     State(services): State<Services>,
-    caller: Caller,
+    SystemAdmin(caller): SystemAdmin,
     TokenId(id): TokenId,
     _: NoQuery,
     _: NoBody,

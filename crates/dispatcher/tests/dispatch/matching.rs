@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use blackbox::receiver::Receiver;
 use broker::{Lane, Settlement};
 use proto::internal::v1::{WebhookConfig, attempt_record::What};
 
@@ -83,4 +84,27 @@ async fn a_redelivered_event_goes_by_what_was_matched_then() {
         assert!(matches!(record.what, Some(What::Attempt(_))), "{:?}", record.what);
         assert_eq!(bench.settled().await, (tag, Settlement::Ack));
     }
+}
+
+#[tokio::test]
+async fn each_type_gets_its_own_format() {
+    let receiver = Receiver::start().await;
+    let kinds =
+        [(1, "generic", "/event"), (2, "slack", "/blocks"), (3, "teams", "/attachments"), (4, "discord", "/embeds")];
+    let of_kind = |(id, kind, member): &(i64, &str, &str)| WebhookConfig {
+        r#type: (*kind).into(),
+        ..webhook(*id, &receiver.url(member), &["*"])
+    };
+    let mut bench = Bench::start(kinds.iter().map(of_kind).collect(), 10);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    for (_, kind, member) in kinds {
+        let request = receiver.requests(member)[0].clone();
+        assert!(!request.json()[&member[1..]].is_null(), "{kind}: {}", request.json());
+    }
+    let (mut deliveries, mut formats) = bench.opened();
+    deliveries.sort_unstable();
+    formats.sort_unstable();
+    assert_eq!(deliveries, kinds.map(|(id, kind, _)| (id, kind.to_owned())));
+    assert_eq!(formats, ["discord", "generic", "slack", "teams"]);
 }

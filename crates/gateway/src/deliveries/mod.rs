@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Services,
-    caller::{Caller, answer},
+    caller::{Caller, SystemAdmin, answer},
     error::Failure,
     page::{CursorPage, Single, some_text, time},
     path::{DeliveryId, WebhookId},
@@ -195,7 +195,7 @@ fn body(bytes: &Bytes) -> BodyJson {
 /// `GET /webhooks/deliveries`
 async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    SystemAdmin(caller): SystemAdmin,
     query: Query,
 ) -> Result<Json<CursorPage<EntryJson>>, Failure> {
     entries(&services, &caller, query.entries(0)?).await

@@ -1,6 +1,6 @@
 //! Rules of webhooks that creating and changing have in common, beside those of [`domain`].
 
-use domain::{FieldError, Scope, WebhookDraft, WebhookKind, WebhookSpec};
+use domain::{FieldError, Scope, WebhookDraft, WebhookSpec};
 use proto::error::ApiError;
 
 use super::{Service, unit::Unit};
@@ -12,7 +12,6 @@ use crate::{address, failure};
 /// All mistakes at once.
 pub(super) fn check(draft: WebhookDraft, errors: Vec<FieldError>) -> Result<WebhookSpec, ApiError> {
     let mut errors = errors;
-    errors.extend(unsupported_kind(&draft.kind));
     match draft.check() {
         Ok(spec) if errors.is_empty() => Ok(spec),
         Ok(_) => Err(faults(errors)),
@@ -21,13 +20,6 @@ pub(super) fn check(draft: WebhookDraft, errors: Vec<FieldError>) -> Result<Webh
             Err(faults(errors))
         }
     }
-}
-
-/// The one place that refuses the types whose payloads do not exist yet; it goes when they do.
-fn unsupported_kind(kind: &str) -> Option<FieldError> {
-    let kind: WebhookKind = kind.parse().ok()?;
-    let message = "slack, teams and discord come with a later version; use generic";
-    (kind != WebhookKind::Generic).then(|| FieldError::new("type", message))
 }
 
 /// Mistakes in fields as callers are told of them.

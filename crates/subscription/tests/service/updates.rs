@@ -270,7 +270,10 @@ async fn the_rules_of_fields_hold_for_changes() {
     for (wrong, expected) in [
         (UpdateWebhookRequest { name: Some(String::new()), ..patch(id) }, vec!["name"]),
         (UpdateWebhookRequest { url: Some("http://example.com".into()), ..patch(id) }, vec!["url"]),
-        (UpdateWebhookRequest { r#type: Some("slack".into()), ..patch(id) }, vec!["type"]),
+        (
+            UpdateWebhookRequest { r#type: Some("slack".into()), allow_insecure: Some(true), ..patch(id) },
+            vec!["allow_insecure"],
+        ),
         (UpdateWebhookRequest { r#type: Some("pigeon".into()), ..patch(id) }, vec!["type"]),
         (UpdateWebhookRequest { events: events(&[]), ..patch(id) }, vec!["events"]),
         (UpdateWebhookRequest { events: events(&["run"]), ..patch(id) }, vec!["events"]),

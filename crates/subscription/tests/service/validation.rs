@@ -66,15 +66,21 @@ async fn an_empty_scope_is_a_mistake_for_everybody() {
 }
 
 #[tokio::test]
-async fn other_types_come_later() {
+async fn chat_types_need_https_and_a_living_connector() {
     let fixture = Fixture::start().await;
     for kind in ["slack", "teams", "discord"] {
-        let found = refusal(&fixture, CreateWebhookRequest { r#type: kind.into(), ..good() }).await;
-        assert_eq!(fields(&found), ["type"]);
-        assert!(found.message.contains("use generic"), "{}", found.message);
-        let found = refusal(&fixture, CreateWebhookRequest { r#type: kind.into(), events: Vec::new(), ..good() }).await;
-        assert_eq!(fields(&found), ["type", "events"]);
+        let chat = CreateWebhookRequest { r#type: kind.into(), ..good() };
+        let made = fixture.webhooks().create_webhook(with(ADMIN, chat.clone())).await.unwrap().into_inner();
+        assert_eq!(made.webhook.unwrap().r#type, kind);
+        let plain = CreateWebhookRequest { url: "http://example.com/hook".into(), ..chat.clone() };
+        assert_eq!(fields(&refusal(&fixture, plain).await), ["url"]);
+        let insecure = CreateWebhookRequest { allow_insecure: true, ..chat };
+        assert_eq!(fields(&refusal(&fixture, insecure).await), ["allow_insecure"]);
     }
+    let retired = "https://acme.webhook.office.com/webhookb2/1";
+    let found = refusal(&fixture, CreateWebhookRequest { r#type: "teams".into(), url: retired.into(), ..good() }).await;
+    assert_eq!(fields(&found), ["url"]);
+    assert!(found.message.contains("Workflows"), "{}", found.message);
 }
 
 #[tokio::test]
