@@ -15,6 +15,18 @@ const PUBLIC: [&str; 5] = ["entities", "events", "history", "instances", "webhoo
 const INTERNAL: [&str; 3] = ["configuration", "messages", "recording"];
 const EVENTS: &str = "testmo/webhooks/v1/events.proto";
 const ENTITIES: &str = "testmo/webhooks/v1/entities.proto";
+/// Messages that hold a secret, or an address that may be one; `src/masked.rs` says what of them may be shown.
+const MASKED: [&str; 9] = [
+    ".testmo.webhooks.internal.v1.AuthenticateRequest",
+    ".testmo.webhooks.internal.v1.RequestHeader",
+    ".testmo.webhooks.internal.v1.SigningSecret",
+    ".testmo.webhooks.internal.v1.WebhookConfig",
+    ".testmo.webhooks.v1.CreateTokenResponse",
+    ".testmo.webhooks.v1.CreateWebhookRequest",
+    ".testmo.webhooks.v1.CustomHeader",
+    ".testmo.webhooks.v1.UpdateWebhookRequest",
+    ".testmo.webhooks.v1.Webhook",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={ROOT}");
@@ -27,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut messages = descriptors.clone();
     messages.file.iter_mut().filter(|file| file.name() == EVENTS).for_each(|file| file.service.clear());
-    json_shapes(&descriptors, tonic_prost_build::configure().bytes(".")).compile_fds(messages)?;
+    json_shapes(&descriptors, tonic_prost_build::configure().bytes(".").skip_debug(MASKED)).compile_fds(messages)?;
 
     // The `Events` service apart, because it decodes strictly: an unknown field of a publisher is an error, not lost.
     let mut events = descriptors;

@@ -75,6 +75,13 @@ impl Entry {
         self.0["waits_for"].as_str().unwrap_or("")
     }
 
+    /// Whether its project was deleted.
+    #[must_use]
+    #[track_caller]
+    pub fn is_orphaned(&self) -> bool {
+        self.0["orphaned"].as_bool().unwrap_or_else(|| panic!("no mark `orphaned` in {}", self.0))
+    }
+
     /// The body that was sent.
     #[must_use]
     #[track_caller]

@@ -15,7 +15,7 @@
 //! | [`product`] | the programs under test, in embedded or distributed mode |
 //! | [`rest`], [`grpc`], [`publisher`] | clients |
 //! | [`jwt`] | tokens as Testmo core signs them |
-//! | [`events`] | events to publish |
+//! | [`events`], [`load`] | events to publish; events published all the time |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
@@ -23,6 +23,7 @@ pub mod events;
 pub mod grpc;
 pub mod history;
 pub mod jwt;
+pub mod load;
 pub mod ports;
 pub mod process;
 pub mod product;

@@ -69,6 +69,12 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The files in a folder and the folders in it.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
 /// Removes a folder made by [`folder`], which processes that are just ending may still write to.
 pub fn remove(folder: &Path) {
     let removed = crate::wait::blocking_eventually(std::time::Duration::from_secs(5), || {

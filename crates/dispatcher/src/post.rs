@@ -141,8 +141,8 @@ struct Progress {
     withdrawn: bool,
 }
 
-fn refused(error: &InvalidTarget) -> String {
-    format!("not sent: the URL {error}; the operator of the service can open networks with delivery.allow_networks")
+fn refused(reason: impl std::fmt::Display) -> String {
+    format!("not sent: the URL {reason}; the operator of the service can open networks with delivery.allow_networks")
 }
 
 /// What an error comes from, outermost first.
@@ -159,7 +159,13 @@ fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
     let mut innermost = String::new();
     for error in causes(error) {
         if let Some(error) = error.downcast_ref::<InvalidTarget>() {
-            return (ErrorClass::AddressRefused, refused(error));
+            // Without the address: whoever owns a name could otherwise point it at the names of the internal network,
+            // and read in history what they resolve to.
+            let text = match error {
+                InvalidTarget::Address(_) => refused("leads to a private, internal or reserved address"),
+                error => refused(error),
+            };
+            return (ErrorClass::AddressRefused, text);
         }
         if let Some(error) = error.downcast_ref::<LookupFailed>() {
             return (ErrorClass::Dns, error.to_string());

@@ -79,8 +79,8 @@ impl Query {
             })
         });
         let query = named.take("q").unwrap_or_default();
-        if query.chars().count() > TEXT_LIMIT || query.contains('\0') {
-            named.fault("q", format!("must have at most {TEXT_LIMIT} characters, U+0000 not among them"));
+        if query.chars().count() > TEXT_LIMIT || query.chars().any(char::is_control) {
+            named.fault("q", format!("must have at most {TEXT_LIMIT} characters, no control characters among them"));
         }
         let PageQuery { page: number, per_page } = page;
         let request =

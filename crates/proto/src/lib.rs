@@ -11,6 +11,7 @@ pub mod convert;
 pub mod error;
 pub mod event;
 pub mod json;
+mod masked;
 pub mod strict;
 
 /// `testmo.webhooks.v1`, generated.

@@ -88,8 +88,8 @@ pub(super) struct Placement {
     pub(super) settings: Settings,
 }
 
-/// Starts a program in `folder`, with no configuration but the given one.
-pub(super) fn start(service: Service, placement: &Placement, folder: &Path) -> Process {
+/// A program in `folder`, with no configuration but the given one.
+pub(super) fn command(service: Service, placement: &Placement, folder: &Path) -> Command {
     let mut command = Command::new(service.path());
     command.env_clear().current_dir(folder).env("RUST_BACKTRACE", "1").env("HOME", folder);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -97,6 +97,12 @@ pub(super) fn start(service: Service, placement: &Placement, folder: &Path) -> P
         command.env("RUST_LOG", filter);
     }
     placement.settings.apply(&mut command);
+    command
+}
+
+/// Starts a program in `folder`.
+pub(super) fn start(service: Service, placement: &Placement, folder: &Path) -> Process {
+    let mut command = command(service, placement, folder);
     if service == Service::Standalone {
         command.arg("standalone");
     }

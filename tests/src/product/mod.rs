@@ -1,18 +1,15 @@
 //! The programs under test, in either mode.
 
+mod files;
+mod keeper;
 mod launch;
 mod settings;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::ExitStatus,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde_json::json;
 
+use files::{read_secret, tail, write_secret};
 pub use launch::Service;
 use launch::{Placement, READY, wait_ready};
 pub use settings::Settings;
@@ -56,6 +53,7 @@ pub struct Preparation {
     mode: Mode,
     settings: Settings,
     broker: Option<VirtualHost>,
+    database: Option<Database>,
 }
 
 /// A running product; dropped, it is killed, and if the test has failed its logs are shown.
@@ -67,6 +65,7 @@ pub struct Product {
     admin_token: String,
     publisher_token: String,
     database: Option<Database>,
+    broker: Option<VirtualHost>,
 }
 
 impl Preparation {
@@ -91,6 +90,13 @@ impl Preparation {
         self
     }
 
+    /// Uses this database instead of one of the run's (distributed mode).
+    #[must_use]
+    pub fn database(mut self, database: Database) -> Self {
+        self.database = Some(database);
+        self
+    }
+
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Product {
         let mode = self.mode;
@@ -103,16 +109,7 @@ impl Preparation {
 
     /// Starts one program that is expected to refuse; how it ended and all that it said.
     pub async fn refuses(self, service: Service, timeout: Duration) -> (ExitStatus, String) {
-        let mut product = self.place().await;
-        product.spawn(service);
-        servers::blocking(move || {
-            let process = product.processes.get_mut(&service).expect("the program just started");
-            let ended = process.wait(timeout);
-            let output = process.output();
-            let status = ended.unwrap_or_else(|| panic!("{service} still runs after {timeout:?}\n{output}"));
-            (status, output)
-        })
-        .await
+        self.place().await.refuses(service, timeout).await
     }
 
     /// Chooses ports and writes the files that the configuration names.
@@ -125,20 +122,25 @@ impl Preparation {
         let ports: BTreeMap<_, _> = services.iter().map(|service| (*service, launch::Ports::free())).collect();
         let mut admin_token = String::new();
         let mut database = None;
+        let mut broker = None;
         if self.mode == Mode::Distributed {
             admin_token = format!("tmwh_{}", random::hex40());
             let secret = |name: &str, text: &str| write_secret(&folder, name, text);
             if !self.settings.has("database.url") {
-                let made = servers::database().await;
+                let made = match self.database.take() {
+                    Some(database) => database,
+                    None => servers::database().await,
+                };
                 self.settings.set_default("database.url", &made.url);
                 database = Some(made);
             }
             if !self.settings.has("broker.url") {
-                let broker = match self.broker.take() {
+                let made = match self.broker.take() {
                     Some(broker) => broker,
                     None => servers::virtual_host().await,
                 };
-                self.settings.set_default("broker.url", &broker.url);
+                self.settings.set_default("broker.url", &made.url);
+                broker = Some(made);
             }
             self.settings.set_default("auth.bootstrap_token_file", &secret("bootstrap.token", &admin_token));
             self.settings.set_default("secrets.key_file", &secret("secrets.key", &random::key()));
@@ -160,7 +162,7 @@ impl Preparation {
             })
             .collect();
         let (processes, publisher_token) = (BTreeMap::new(), String::new());
-        Product { mode: self.mode, folder, placements, processes, admin_token, publisher_token, database }
+        Product { mode: self.mode, folder, placements, processes, admin_token, publisher_token, database, broker }
     }
 }
 
@@ -168,7 +170,7 @@ impl Product {
     /// A product in `mode`, to be started, with settings that suit tests.
     #[must_use]
     pub fn prepare(mode: Mode) -> Preparation {
-        Preparation { mode, settings: Settings::for_tests(), broker: None }
+        Preparation { mode, settings: Settings::for_tests(), broker: None, database: None }
     }
 
     /// A running product in `mode` with settings that suit tests.
@@ -191,8 +193,7 @@ impl Product {
     /// A REST client with any token.
     #[must_use]
     pub fn rest(&self, token: Option<&str>) -> Rest {
-        let service = if self.mode == Mode::Embedded { Service::Standalone } else { Service::Subscription };
-        Rest::new(self.placements[&service].ports.http_address(), token)
+        Rest::new(self.placements[&self.keeper()].ports.http_address(), token)
     }
 
     /// A gRPC client that publishes with the publisher's token.
@@ -248,14 +249,31 @@ impl Product {
         self.processes[&service].output()
     }
 
-    /// All that the product has written so far, by place: logs, and its files or its database as text.
+    /// All that the product has written so far, by place: logs, its files, its database as text, and the files of the
+    /// servers that keep its data.
     pub async fn written(&self) -> Vec<(String, Vec<u8>)> {
-        let read = |path: PathBuf| (path.display().to_string(), fs::read(&path).unwrap_or_default());
-        let mut places: Vec<_> = files(&self.folder).into_iter().map(read).collect();
-        if let Some(database) = self.database.clone() {
-            places.push(("the database".to_owned(), servers::blocking(move || database.dump()).await));
-        }
-        places
+        let (folder, database, broker) = (self.folder.clone(), self.database.clone(), self.broker.clone());
+        servers::blocking(move || {
+            let mut paths = run::files(&folder);
+            paths.extend(broker.iter().flat_map(VirtualHost::files));
+            paths.extend(database.iter().flat_map(Database::files));
+            let read = |path: PathBuf| (path.display().to_string(), fs::read(&path).unwrap_or_default());
+            let dump = database.iter().map(|database| ("the database".to_owned(), database.dump()));
+            paths.into_iter().map(read).chain(dump).collect()
+        })
+        .await
+    }
+
+    /// A client of a program's `/metrics` and health checks.
+    #[must_use]
+    pub fn health(&self, service: Service) -> Rest {
+        Rest::new(self.placements[&service].ports.admin_address(), None)
+    }
+
+    /// What a program is configured with, such as the text of `database.url`.
+    #[must_use]
+    pub fn setting(&self, service: Service, key: &str) -> Option<&str> {
+        self.placements[&service].settings.get(key)
     }
 
     /// Changes the configuration of all programs, from their next start on.
@@ -298,6 +316,19 @@ impl Product {
         for service in self.mode.services() {
             self.wait_ready(*service).await;
         }
+    }
+
+    /// Starts one program that is expected to refuse; how it ended and all that it has written so far.
+    pub async fn refuses(&mut self, service: Service, timeout: Duration) -> (ExitStatus, String) {
+        self.spawn(service);
+        let mut process = self.processes.remove(&service).expect("the program just started");
+        servers::blocking(move || {
+            let ended = process.wait(timeout);
+            let output = process.output();
+            let status = ended.unwrap_or_else(|| panic!("{service} still runs after {timeout:?}\n{output}"));
+            (status, output)
+        })
+        .await
     }
 
     fn spawn(&mut self, service: Service) {
@@ -349,36 +380,4 @@ impl Drop for Product {
             run::remove(&self.folder);
         }
     }
-}
-
-fn tail(folder: &Path, service: Service) -> String {
-    let text = fs::read(folder.join(format!("{service}.log"))).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().collect();
-    format!("--- last lines of {service}\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n"))
-}
-
-/// The files in a folder and the folders in it.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
-}
-
-fn write_secret(folder: &Path, name: &str, text: &str) -> String {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-
-    let path = folder.join(name);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).expect("a new file");
-    file.write_all(text.as_bytes()).expect("room for a token");
-    path.display().to_string()
-}
-
-/// A token that the product has written, which only its owner may read.
-fn read_secret(path: &Path) -> String {
-    use std::os::unix::fs::PermissionsExt;
-
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    let mode = fs::metadata(path).expect("a file that could be read").permissions().mode() & 0o777;
-    assert_eq!(mode, 0o600, "{} may be read by others", path.display());
-    text.trim().to_owned()
 }

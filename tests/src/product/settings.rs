@@ -31,6 +31,11 @@ impl Settings {
         self.values.contains_key(key) || self.unset.iter().any(|name| name == key)
     }
 
+    /// What `key` is given.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
     /// Leaves `key` to the product's default.
     pub fn unset(&mut self, key: &str) {
         self.values.remove(key);

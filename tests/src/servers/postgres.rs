@@ -39,9 +39,19 @@ pub struct Database {
     name: String,
     server: Url,
     psql: PathBuf,
+    /// Of the server, if the harness has started it.
+    folder: Option<PathBuf>,
 }
 
 impl Database {
+    /// The server's files: tables, indexes and write-ahead log. None where somebody else runs it.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        // What is only in the server's memory so far shall be in them.
+        execute(&self.psql, &self.server, "CHECKPOINT");
+        self.folder.iter().flat_map(|folder| run::files(folder)).collect()
+    }
+
     /// All of it as text.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
@@ -92,7 +102,8 @@ impl Postgres {
         execute(&psql, &self.url, &format!("CREATE DATABASE {name}"));
         let mut url = self.url.clone();
         url.set_path(&name);
-        Database { url: url.into(), name, server: self.url.clone(), psql }
+        let folder = self.own.as_ref().map(Own::data);
+        Database { url: url.into(), name, server: self.url.clone(), psql, folder }
     }
 
     /// `kill -9` for all of its processes.

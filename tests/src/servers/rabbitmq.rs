@@ -44,6 +44,16 @@ struct Own {
 pub struct VirtualHost {
     /// Its address, with user, password and virtual host.
     pub url: String,
+    /// Of the server, if the harness has started it.
+    folder: Option<PathBuf>,
+}
+
+impl VirtualHost {
+    /// The server's files, with the messages of all queues. None where somebody else runs it.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.folder.iter().flat_map(|folder| run::files(folder)).collect()
+    }
 }
 
 impl Rabbit {
@@ -124,9 +134,11 @@ impl Rabbit {
         let run = &random::hex40()[..8];
         let names: Vec<_> =
             (0..BATCH).map(|_| format!("testmo-{run}-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).collect();
-        let user = if self.url.username().is_empty() { "guest" } else { self.url.username() };
+        // A user of their own, whose password is found nowhere by chance.
+        let (user, password) = (format!("testmo-{run}"), random::hex40());
         let all = ".*";
         let definitions = json!({
+            "users": [{"name": user, "password": password, "tags": ""}],
             "vhosts": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
             "permissions": names.iter().map(|name| json!({
                 "user": user, "vhost": name, "configure": all, "write": all, "read": all
@@ -136,7 +148,8 @@ impl Rabbit {
         let address = |name: &String| {
             let mut url = self.url.clone();
             url.set_path(name);
-            VirtualHost { url: url.into() }
+            url.set_username(&user).and_then(|()| url.set_password(Some(&password))).expect("an address with a host");
+            VirtualHost { url: url.into(), folder: self.own.as_ref().map(|own| own.folder.clone()) }
         };
         names.iter().rev().map(address).collect()
     }

@@ -30,7 +30,7 @@ async fn python_publishes_and_verifies(mode: Mode) {
     let address = product.publish_address();
     let address = address.strip_prefix("http://").expect("an address in plain text").to_owned();
     let token = product.publisher_token().to_owned();
-    let published = python(&folder, "publish.py", vec![proto_folder().display().to_string(), address, token]).await;
+    let published = run_script(&folder, "publish.py", vec![proto_folder().display().to_string(), address, token]).await;
     let ids: Vec<_> = published.lines().collect();
     assert_eq!(ids.len(), 3, "one id for each event:\n{published}");
 
@@ -46,17 +46,29 @@ async fn python_publishes_and_verifies(mode: Mode) {
         .collect();
     let file = folder.join("deliveries.json");
     fs::write(&file, json!({"secret": hook.secret, "deliveries": deliveries}).to_string()).expect("a new file");
-    let verified = python(&folder, "verify.py", vec![file.display().to_string()]).await;
+    let verified = run_script(&folder, "verify.py", vec![file.display().to_string()]).await;
     assert_eq!(verified.trim(), "3 verified");
 }
 
 /// Runs a script of `tests/python`; what it prints.
-async fn python(folder: &Path, script: &str, arguments: Vec<String>) -> String {
+async fn run_script(folder: &Path, script: &str, arguments: Vec<String>) -> String {
+    let mut command = python(folder);
+    command.arg(scripts_folder().join(script)).args(arguments);
+    output(command, script).await
+}
+
+/// Python in `folder`, without its arguments yet.
+pub(super) fn python(folder: &Path) -> Command {
     let mut command = Command::new(interpreter());
-    command.arg(scripts_folder().join(script)).args(arguments).current_dir(folder);
+    command.current_dir(folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// What a program prints; panics with all of it if it fails.
+pub(super) async fn output(mut command: Command, what: &str) -> String {
     let output = servers::blocking(move || command.output()).await.expect("Python starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{script}: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{what}: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
 
@@ -69,7 +81,8 @@ fn interpreter() -> PathBuf {
     python
 }
 
-fn scripts_folder() -> PathBuf {
+/// Where the scripts and settings for Python's programs are.
+pub(super) fn scripts_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }
 

@@ -1,9 +1,9 @@
 //! `standalone`: all services in this process, until asked to end.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::Args;
-use runtime::{Listeners, Program, Tasks, config::Config};
+use runtime::{Listeners, Program, SystemResolver, Tasks, config::Config};
 
 use crate::{out::say, standalone};
 
@@ -19,7 +19,8 @@ impl Standalone {
         runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
         let addresses = listeners.addresses()?;
-        let program = standalone::assemble(&config, !self.no_migrate, true, Tasks::new()).await?;
+        let program =
+            standalone::assemble(&config, !self.no_migrate, true, Arc::new(SystemResolver), Tasks::new()).await?;
         let shown = |address: Option<SocketAddr>| address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         // A server goes on if nobody reads what it says.
         let _ = say!(

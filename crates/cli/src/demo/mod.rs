@@ -3,12 +3,12 @@
 mod receiver;
 mod story;
 
-use std::{net::SocketAddr, path::Path, pin::pin, process::ExitCode};
+use std::{net::SocketAddr, path::Path, pin::pin, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
 use runtime::{
-    Listeners, Program, Tasks,
+    Listeners, Program, SystemResolver, Tasks,
     config::{Config, Schedule},
 };
 use story::Stage;
@@ -51,7 +51,7 @@ impl Demo {
         say!("  REST API  http://{http}/api/v1  (token: {})", folder.path().join("admin.token").display())?;
         say!("  gRPC      {grpc}  (token: {})\n", folder.path().join("publisher.token").display())?;
 
-        let program = standalone::assemble(&config, true, false, Tasks::new()).await?;
+        let program = standalone::assemble(&config, true, false, Arc::new(SystemResolver), Tasks::new()).await?;
         // The one that ends first ends the other.
         let server = async {
             let served = program.run(listeners, stop.clone().cancelled_owned()).await;

@@ -4,6 +4,8 @@
 
 mod check;
 mod files;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +22,7 @@ use broker::{
 };
 use domain::{Clock, IdSource, InstanceId, Role, SystemClock, SystemIds};
 use proto::channel::{GrpcChannel, LocalServices};
-use runtime::{Health, Program, ServiceCredential, SystemResolver, Tasks, config::Config};
+use runtime::{Health, Program, Resolver, ServiceCredential, Tasks, config::Config};
 use subscription::{EnsuredToken, JwtVerifier, SecretBox, StartError, Subscription};
 use tonic::service::Routes;
 
@@ -42,8 +44,15 @@ struct Stores {
     history: Arc<dyn history::store::Store>,
 }
 
-/// Puts the services together. With `announce` it prints where it has written what it made.
-pub(crate) async fn assemble(config: &Config, migrate: bool, announce: bool, tasks: Tasks) -> anyhow::Result<Program> {
+/// Puts the services together. With `announce` it prints where it has written what it made; `resolver` looks up the
+/// hosts of webhooks, when they are saved and when they are delivered to.
+pub(crate) async fn assemble(
+    config: &Config,
+    migrate: bool,
+    announce: bool,
+    resolver: Arc<dyn Resolver>,
+    tasks: Tasks,
+) -> anyhow::Result<Program> {
     let settings = check::check(config)?;
     // Servers that cannot be reached are found out before anything is written here.
     let (connected_broker, connected_stores) = (connect_broker(config).await?, connect_stores(config, migrate).await?);
@@ -60,7 +69,8 @@ pub(crate) async fn assemble(config: &Config, migrate: bool, announce: bool, tas
         None => open_broker(config, &folder).await?,
     };
 
-    let subscription = start_subscription(config, stores.subscription, &folder, &credential, &tasks).await?;
+    let subscription =
+        start_subscription(config, stores.subscription, Arc::clone(&resolver), &folder, &credential, &tasks).await?;
     let history = history::Parts {
         store: Arc::clone(&stores.history),
         broker: Arc::clone(&broker),
@@ -83,7 +93,7 @@ pub(crate) async fn assemble(config: &Config, migrate: bool, announce: bool, tas
     local.set(routes.clone());
 
     let patience = settings.timeout + Duration::from_secs(5);
-    let dispatcher = start_dispatcher(config, settings, &broker, internal, &tasks)?;
+    let dispatcher = start_dispatcher(config, settings, &broker, internal, resolver, &tasks)?;
     let router = subscription::rest(local.channel(), local.channel())?;
     let health = health(&broker, dispatcher, &stores.history);
     let at_end: Vec<futures::future::BoxFuture<'static, ()>> = vec![Box::pin(async move { broker.close().await })];
@@ -126,6 +136,7 @@ fn delays(config: &Config) -> Vec<Duration> {
 async fn start_subscription(
     config: &Config,
     store: Arc<dyn subscription::store::Store>,
+    resolver: Arc<dyn Resolver>,
     folder: &Folder,
     credential: &ServiceCredential,
     tasks: &Tasks,
@@ -142,7 +153,7 @@ async fn start_subscription(
         secrets: SecretBox::load(&key_file)?,
         jwt: JwtVerifier::from_config(&config.auth)?,
         policy: config.delivery.address_policy(),
-        resolver: Arc::new(SystemResolver),
+        resolver,
         credential: credential.clone(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
@@ -178,6 +189,7 @@ fn start_dispatcher(
     settings: dispatcher::Settings,
     broker: &Arc<dyn Broker>,
     internal: GrpcChannel,
+    resolver: Arc<dyn Resolver>,
     tasks: &Tasks,
 ) -> anyhow::Result<dispatcher::Dispatcher> {
     let records = if config.broker.url.is_some() {
@@ -190,7 +202,7 @@ fn start_dispatcher(
         records,
         history: internal.clone(),
         configuration: internal,
-        resolver: Arc::new(SystemResolver),
+        resolver,
         clock: Arc::new(SystemClock),
         settings,
     };

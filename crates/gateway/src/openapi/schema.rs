@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 pub(crate) const VISIBLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
+/// The pattern of a text that may be empty: no control characters.
+pub(crate) const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
 /// A text.
 pub(crate) fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})

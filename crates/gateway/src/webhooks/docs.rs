@@ -33,7 +33,7 @@ fn of_webhook(operation: Operation) -> Operation {
 
 fn list() -> Operation {
     let wanted = schema::bounded(
-        "Only those with this text in their name or URL, whatever the case; empty: any.",
+        "Only those with this text in their name or URL, whatever the case, no control characters; empty: any.",
         0,
         TEXT_LIMIT,
     );
@@ -46,7 +46,7 @@ fn list() -> Operation {
             schema::id("Only those that events of this project fire, those for all projects included."),
             1,
         )
-        .query("q", schema::with(wanted, "pattern", r"^[^\u0000]*$"), "build")
+        .query("q", schema::with(wanted, "pattern", schema::PRINTABLE), "build")
         .answers_page("Webhook", json!([webhook()]))
 }
 

@@ -111,7 +111,7 @@ async fn a_webhook_is_created_as_asked() {
     let made = api.post("/webhooks", &full).await.ok(201).json;
     let own = json!({"name": "Büro", "url": "https://a.example", "projects": [3, 1], "secret": "whsec_whole"});
     assert_eq!(made, json!({"result": with(webhook(41), own)}));
-    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true, headers: [], filter: [], inactive: false, validate_only: false }"#;
+    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true, filter: [], inactive: false, validate_only: false, headers: [] }"#;
     assert_eq!(api.fake.calls(), [expected]);
 
     for (projects, expected) in
@@ -124,7 +124,7 @@ async fn a_webhook_is_created_as_asked() {
     }
     let short = json!({"name": "a", "url": "https://a.example", "type": "slack", "events": ["run.created"]});
     api.post("/webhooks", &short).await.ok(201);
-    assert!(api.fake.calls()[0].contains("projects: None, allow_insecure: false, headers: []"));
+    assert!(api.fake.calls()[0].contains("projects: None, allow_insecure: false, filter: []"));
 }
 
 #[tokio::test]

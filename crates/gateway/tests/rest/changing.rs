@@ -51,9 +51,9 @@ async fn only_what_is_given_is_changed() {
         (r#"{"allow_insecure":false}"#, "allow_insecure: Some(false)"),
         (
             r#"{"headers":{"x-b":"…","x-a":"1","X-B":"2"}}"#,
-            r#"headers: Some(CustomHeaderList { headers: [CustomHeader { name: "x-b", value: "…" }, CustomHeader { name: "x-a", value: "1" }, CustomHeader { name: "X-B", value: "2" }] })"#,
+            r#"headers: Some([("x-b", "…"), ("x-a", "1"), ("X-B", "2")])"#,
         ),
-        (r#"{"headers":{}}"#, "headers: Some(CustomHeaderList { headers: [] })"),
+        (r#"{"headers":{}}"#, "headers: Some([])"),
         (
             r#"{"filter":["data.result == failed"]}"#,
             r#"filter: Some(FilterList { conditions: ["data.result == failed"] })"#,
@@ -127,7 +127,7 @@ async fn a_webhook_is_created_with_all_that_it_can_have() {
     assert_eq!((&made.json["result"]["active"], &made.headers["etag"]), (&json!(false), &"\"12\"".parse().unwrap()));
     assert_eq!(made.json["result"]["filter"], json!(["data.result == failed"]));
     assert!(asked(&api).ends_with(
-        r#"headers: [CustomHeader { name: "x-key", value: "top" }], filter: ["data.result == failed"], inactive: true, validate_only: false }"#
+        r#"filter: ["data.result == failed"], inactive: true, validate_only: false, headers: [("x-key", "top")] }"#
     ));
 
     let preview = api.post("/webhooks?validate_only=true", &body).await.ok(200);
@@ -137,7 +137,7 @@ async fn a_webhook_is_created_with_all_that_it_can_have() {
         "name": "a", "url": "https://a.example", "filter": ["data.result == failed"],
     });
     assert_eq!(preview.json, json!({"result": with(webhook(41), own)}));
-    assert!(asked(&api).ends_with("validate_only: true }"));
+    assert!(asked(&api).contains("validate_only: true"));
 }
 
 #[tokio::test]

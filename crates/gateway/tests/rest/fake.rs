@@ -9,6 +9,8 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
+use crate::shown;
+
 /// A delivery that exists.
 pub(crate) const DELIVERY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
 /// Number of webhooks and of tokens in lists.
@@ -32,10 +34,14 @@ impl Fake {
     }
 
     fn enter<T: std::fmt::Debug>(&self, request: Request<T>) -> Result<T, Status> {
+        self.enter_as(request, |message| format!("{message:?}"))
+    }
+
+    fn enter_as<T>(&self, request: Request<T>, shown: impl Fn(&T) -> String) -> Result<T, Status> {
         let token = token_of(&request);
         outcome(token.strip_prefix("later-").unwrap_or(token))?;
         let message = request.into_inner();
-        self.calls.lock().unwrap().push(format!("{message:?}"));
+        self.calls.lock().unwrap().push(shown(&message));
         Ok(message)
     }
 }
@@ -153,7 +159,7 @@ impl Webhooks for Fake {
     }
 
     async fn create_webhook(&self, request: Request<v1::CreateWebhookRequest>) -> Answer<v1::CreateWebhookResponse> {
-        let draft = self.enter(request)?;
+        let draft = self.enter_as(request, shown::created)?;
         if draft.url.starts_with("ftp:") {
             let faults = [("url", "must be https"), ("url", "has no host"), ("events", "too few")];
             return Err(ApiError::fields(faults.map(|(field, text)| (field.into(), text.into())).into()).into());
@@ -210,7 +216,7 @@ impl Webhooks for Fake {
     }
 
     async fn update_webhook(&self, request: Request<v1::UpdateWebhookRequest>) -> Answer<v1::UpdateWebhookResponse> {
-        let asked = self.enter(request)?;
+        let asked = self.enter_as(request, shown::updated)?;
         known("webhook", asked.id)?;
         unchanged(asked.if_version)?;
         let Some(name) = asked.name else {

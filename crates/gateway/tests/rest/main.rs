@@ -16,4 +16,5 @@ mod guarding;
 mod hostile;
 mod refusals;
 mod schema_check;
+mod shown;
 mod support;
