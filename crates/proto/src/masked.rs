@@ -28,6 +28,16 @@ shown! {
     v1::Webhook { id, name, r#type, events, projects, active, filter, version }
 }
 
+/// Nothing in it is a secret; it has no `Debug` of its own only because its message has none.
+impl fmt::Debug for v1::update_webhook_request::Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllProjects(all) => f.debug_tuple("AllProjects").field(all).finish(),
+            Self::Projects(projects) => f.debug_tuple("Projects").field(projects).finish(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

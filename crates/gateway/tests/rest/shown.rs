@@ -1,6 +1,6 @@
 //! Requests to create and to change a webhook, written out whole: their own `Debug` leaves out what may be a secret.
 
-use proto::v1::{self, update_webhook_request::Scope};
+use proto::v1;
 
 /// As `Debug` would be derived.
 macro_rules! written_out {
@@ -24,17 +24,9 @@ pub(crate) fn updated(request: &v1::UpdateWebhookRequest) -> String {
     };
     written_out!(
         request, "UpdateWebhookRequest", id, if_version, name, url, r#type, events, allow_insecure, filter, active,
-        validate_only;
-        headers: format!("{headers}, scope: {}", scope(request.scope.as_ref()))
+        validate_only, scope;
+        headers: headers
     )
-}
-
-fn scope(scope: Option<&Scope>) -> String {
-    match scope {
-        None => "None".to_owned(),
-        Some(Scope::AllProjects(all)) => format!("Some(AllProjects({all}))"),
-        Some(Scope::Projects(projects)) => format!("Some(Projects({projects:?}))"),
-    }
 }
 
 fn list(headers: &[v1::CustomHeader]) -> String {
