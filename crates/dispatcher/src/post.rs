@@ -162,7 +162,7 @@ fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
             // Without the address: whoever owns a name could otherwise point it at the names of the internal network,
             // and read in history what they resolve to.
             let text = match error {
-                InvalidTarget::Address(_) => refused("leads to a private, internal or reserved address"),
+                InvalidTarget::Address(_) => refused("must not lead to a private, internal or reserved address"),
                 error => refused(error),
             };
             return (ErrorClass::AddressRefused, text);
