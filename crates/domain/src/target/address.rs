@@ -5,7 +5,7 @@
 //!
 //! Stricter than the registries' "globally reachable", because no receiver of webhooks lives there and the nearest node
 //! that answers may be one of the own network: AS112, AMT relays, the anycast addresses of PCP, TURN and DNS-SD (all of
-//! 192.0.0.0/24 and 2001::/23), ORCHIDs and drone ids, which are identifiers and no places. For comparison, `iana.rs`
+//! 192.0.0.0/24 and 2001::/23), ORCHIDs and drone ids, which are identifiers and no places. For comparison, `tests/iana.rs`
 //! states the registries once more.
 //!
 //! An IPv6 address that holds an IPv4 address is judged by what becomes of it on its way: a translator or a tunnel may

@@ -4,11 +4,7 @@
 //! (`dispatcher::client`), so that a name that changes its mind gains nothing.
 
 mod address;
-#[cfg(test)]
-mod iana;
 mod policy;
-#[cfg(test)]
-mod spellings;
 #[cfg(test)]
 mod tests;
 

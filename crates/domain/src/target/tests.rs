@@ -1,4 +1,7 @@
-//! Tests of the rules of URLs and names.
+//! Tests of the rules of URLs and names; of addresses in `iana`, of their spellings in `spellings`.
+
+mod iana;
+mod spellings;
 
 use std::net::Ipv6Addr;
 
