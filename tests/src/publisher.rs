@@ -6,7 +6,6 @@ use bytes::{Buf, BufMut};
 use prost::Message as _;
 use proto::v1::{
     Event, PublishBatchRequest, PublishRequest, PublishResult, PublishStreamResponse, events_client::EventsClient,
-    instances_client::InstancesClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -114,12 +113,6 @@ impl Publisher {
                 Err(status) => return (answers, Some(status)),
             }
         }
-    }
-
-    /// A client of the service that is told about plans and projects.
-    #[must_use]
-    pub fn instances(&self) -> InstancesClient<Channel> {
-        InstancesClient::new(self.channel.clone())
     }
 
     /// A request with this client's token.
