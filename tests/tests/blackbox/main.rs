@@ -8,6 +8,7 @@ mod crashes;
 mod delivery;
 mod demo;
 mod duplicates;
+mod filters;
 mod grpc_input;
 mod harness;
 mod matching;

@@ -4,6 +4,19 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
+/// Members of the envelope, and whether they have members of their own.
+const MEMBERS: [(&str, bool); 9] = [
+    ("id", false),
+    ("event", false),
+    ("created_at", false),
+    ("is_test", false),
+    ("instance", false),
+    ("project", true),
+    ("user", true),
+    ("data", true),
+    ("changes", true),
+];
+
 /// A condition that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
@@ -64,7 +77,34 @@ impl Condition {
 
     /// Whether it holds for what was found.
     pub(super) fn holds(&self, found: Option<&Value>) -> bool {
-        found.is_some_and(|value| self.test.passes(value)) != self.negated
+        match found {
+            Some(value) => self.test.passes(value) != self.negated,
+            None => self.holds_for_nothing(),
+        }
+    }
+
+    /// Whether it holds where its path leads nowhere.
+    fn holds_for_nothing(&self) -> bool {
+        self.negated && self.test == Test::Exists
+    }
+
+    /// Why its path leads nowhere whatever the event; the end of a sentence that starts with which condition it is.
+    /// `None`: some events may have it.
+    pub(super) fn stray(&self) -> Option<String> {
+        let always = if self.holds_for_nothing() { "always" } else { "never" };
+        let (first, deeper) = self.path.split_first()?;
+        match MEMBERS.iter().find(|(name, _)| name == first) {
+            None => {
+                let members = MEMBERS.map(|(name, _)| name).join(", ");
+                Some(format!(
+                    "{always} holds: it starts with `{first}`, which no event has; a path starts with {members}"
+                ))
+            }
+            Some((name, false)) if !deeper.is_empty() => {
+                Some(format!("{always} holds: it asks for something within `{name}`, which is a plain value"))
+            }
+            Some(_) => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! `data.run.name contains "Smoke test"`, `changes.due_date exists`.
 //!
 //! **Path**: names of members joined by dots, from the top of the payload; a number takes an element of an array, from
-//! 0. The first name is one of the envelope's members.
+//! 0. The first name is one of the envelope's members; a condition with another is saved with a [warning](Filter::warnings).
 //!
 //! | operator | holds if what stands at the path |
 //! |---|---|
@@ -15,8 +15,9 @@
 //! | `starts_with` | is a text that starts with this one |
 //! | `exists` | is there, be it `null`; takes no value |
 //!
-//! `!=` is the contrary of `==`, and `not in`, `not contains`, `not starts_with` and `not exists` are the contraries of
-//! the others: they hold for a path that leads nowhere.
+//! `!=`, `not in`, `not contains`, `not starts_with` and `not exists` are the contraries of these for what is there. On
+//! what is missing no condition holds but `not exists`: a filter is never an error when an event lacks what it asks for,
+//! and lets nothing through that it knows nothing of.
 //!
 //! **Value**: in quotes (a JSON string) it is a text. Without, it is the rest of the line; what reads as a number,
 //! `true`, `false` or `null` then equals that, and a text of these characters as well. In an order comparison an
@@ -86,6 +87,16 @@ impl Filter {
     /// Its conditions as they were written, without the space around them.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.conditions.iter().map(|condition| condition.text.as_str())
+    }
+
+    /// What is likely to be a slip: conditions on what no event has, each with its number. They are no mistakes, because
+    /// a later version may add members.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = |(number, condition): (usize, &Condition)| {
+            condition.stray().map(|stray| format!("filter: condition {number} {stray}"))
+        };
+        (1..).zip(&self.conditions).filter_map(warning).collect()
     }
 
     /// Whether all conditions hold for a generic payload.

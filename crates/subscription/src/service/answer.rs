@@ -1,6 +1,6 @@
 //! What is stored, as the schema shows it.
 
-use domain::{Identity, InstanceId, MASKED, Role, Scope, Timestamp};
+use domain::{Filter, Identity, InstanceId, MASKED, Role, Scope, Timestamp};
 use proto::{convert::timestamp, v1};
 
 use crate::store::{Project, Token, Webhook};
@@ -22,6 +22,7 @@ pub(super) fn caller(caller: Identity) -> v1::GetCallerResponse {
 pub(super) fn webhook(webhook: Webhook, now: Timestamp) -> v1::Webhook {
     let previous = webhook.previous_secret_expires_at.filter(|end| now < *end);
     let masked = |name| v1::CustomHeader { name, value: MASKED.to_owned() };
+    let warnings = warnings(&webhook);
     v1::Webhook {
         id: webhook.id,
         name: webhook.name,
@@ -38,12 +39,20 @@ pub(super) fn webhook(webhook: Webhook, now: Timestamp) -> v1::Webhook {
         secret: webhook.secret_masked,
         created_at: Some(timestamp(webhook.created_at)),
         updated_at: Some(timestamp(webhook.updated_at)),
-        warnings: if webhook.allow_insecure { vec![INSECURE.to_owned()] } else { Vec::new() },
+        warnings,
         headers: webhook.headers.into_iter().map(masked).collect(),
         filter: webhook.filter,
         version: webhook.version,
         previous_secret_expires_at: previous.map(timestamp),
     }
+}
+
+/// What to beware of.
+fn warnings(webhook: &Webhook) -> Vec<String> {
+    let insecure = webhook.allow_insecure.then(|| INSECURE.to_owned());
+    // It was read when it was saved.
+    let filter = Filter::parse(&webhook.filter).unwrap_or_default();
+    insecure.into_iter().chain(filter.warnings()).collect()
 }
 
 /// A project.
