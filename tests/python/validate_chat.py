@@ -118,7 +118,8 @@ def teams(body: str) -> None:
         raise Invalid(f"{len(body.encode())} bytes")
 
 
-URL = {"type": "string", "pattern": "^https?://[^\\s]+$", "maxLength": 2048}
+# Discord refuses embeds with addresses whose host has no dot.
+URL = {"type": "string", "pattern": "^https?://[^\\s/?#]+\\.[^\\s]+$", "maxLength": 2048}
 
 
 def discord_text(most: int) -> dict:

@@ -10,7 +10,7 @@ mod standalone;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use commands::{apply, health, publish, secrets, serve, token};
+use commands::{apply, health, publish, secrets, serve, token, verify};
 use out::OutputClosed;
 use runtime::config::Config;
 
@@ -41,6 +41,8 @@ enum Command {
     /// Change the key that signing secrets are encrypted with.
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Check the signatures of a delivery, either scheme, and say what is wrong with one that does not fit.
+    Verify(verify::Verify),
     /// Print the configuration in force, passwords masked.
     Config,
     /// Ask a running program whether it is ready; the status is 0 if it is.
@@ -69,15 +71,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = Config::load(arguments.config.as_deref())?;
+    let config = || Config::load(arguments.config.as_deref());
     match arguments.command {
-        Command::Standalone(command) => command.run(config).await,
-        Command::Demo(command) => command.run(&config).await,
-        Command::Publish(command) => command.run(&config).await,
-        Command::Token(command) => command.run(&config).await,
-        Command::Apply(command) => command.run(&config).await,
-        Command::Secrets(command) => command.run(&config).await,
-        Command::Config => commands::config::print(&config),
-        Command::Health(command) => command.run(&config).await,
+        Command::Standalone(command) => command.run(config()?).await,
+        Command::Demo(command) => command.run(&config()?).await,
+        Command::Publish(command) => command.run(&config()?).await,
+        Command::Token(command) => command.run(&config()?).await,
+        Command::Apply(command) => command.run(&config()?).await,
+        Command::Secrets(command) => command.run(&config()?).await,
+        Command::Verify(command) => command.run(),
+        Command::Config => commands::config::print(&config()?),
+        Command::Health(command) => command.run(&config()?).await,
     }
 }

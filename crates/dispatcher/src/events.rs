@@ -19,7 +19,7 @@ use crate::{
     delivery::{Delivering, EventRef, Job, reference},
     guard,
     opening::{Opened, Opening},
-    webhooks::Webhook,
+    webhooks::{Matches, Webhook},
 };
 
 /// Events in a batch at most.
@@ -35,6 +35,8 @@ struct Matched {
     publish_id: Bytes,
     claim: bool,
     webhooks: Vec<Arc<Webhook>>,
+    /// Whether some webhook selects its type, so that somebody may ask why it did not get it.
+    selected: bool,
     bodies: Bodies,
 }
 
@@ -66,9 +68,9 @@ pub(crate) async fn run(
         delivering.webhooks.sync_or_go_on().await;
         for part in parts(batch) {
             let read = part.into_iter().filter_map(|message| read(&delivering, message));
-            // What needs no claim and reaches nobody leaves no trace.
+            // What needs no claim and is of a type that nobody selects leaves no trace.
             let (matched, idle): (Vec<_>, Vec<_>) =
-                read.partition(|event| event.claim || !event.webhooks.is_empty() || event.message.redelivered);
+                read.partition(|event| event.claim || event.selected || event.message.redelivered);
             idle.into_iter().for_each(|event: Matched| event.message.ack());
             let opened = opening.open(matched.iter().map(open_event).collect()).await;
             for (event, opened) in matched.into_iter().zip(opened) {
@@ -119,12 +121,8 @@ fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
         Err(reason) => return park(message, &reason),
     };
     let mut bodies = Bodies { source, rendered: HashMap::new() };
-    let matching = delivering.webhooks.matches(&event.instance, event.kind, event.project);
-    let rendered = bodies.accepted_by(matching).and_then(|webhooks| {
-        webhooks.iter().try_for_each(|webhook| bodies.get(webhook.kind).map(drop))?;
-        Ok(webhooks)
-    });
-    match rendered {
+    let Matches { webhooks, selected } = delivering.webhooks.matches(&event.instance, event.kind, event.project);
+    match bodies.render(webhooks, selected) {
         Ok(webhooks) => Some(Matched {
             message,
             event,
@@ -132,6 +130,7 @@ fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
             publish_id: accepted.publish_id,
             claim: accepted.claim,
             webhooks,
+            selected,
             bodies,
         }),
         Err(reason) => park(message, &reason),
@@ -160,6 +159,17 @@ fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Ac
 }
 
 impl Bodies {
+    /// Renders what history is to have of an event that some webhook selects: the generic body, and one for each kind of
+    /// webhook that gets the event. Answers those webhooks.
+    fn render(&mut self, matching: Vec<Arc<Webhook>>, selected: bool) -> Result<Vec<Arc<Webhook>>, String> {
+        if selected {
+            self.get(WebhookKind::Generic)?;
+        }
+        let webhooks = self.accepted_by(matching)?;
+        webhooks.iter().try_for_each(|webhook| self.get(webhook.kind).map(drop))?;
+        Ok(webhooks)
+    }
+
     /// The body for webhooks of a kind.
     fn get(&mut self, kind: WebhookKind) -> Result<Bytes, String> {
         if let Some(body) = self.rendered.get(&kind) {
@@ -209,9 +219,6 @@ impl Matched {
 }
 
 fn open_event(matched: &Matched) -> OpenEvent {
-    // One that was rendered for filters alone is nobody's body.
-    let needed = |kind: &WebhookKind| matched.webhooks.iter().any(|webhook| webhook.kind == *kind);
-    let rendered = matched.bodies.rendered.iter().filter(|(kind, _)| needed(kind));
     let body =
         |(kind, content): (&WebhookKind, &Bytes)| Body { format: kind.name().to_owned(), content: content.clone() };
     let delivery =
@@ -225,7 +232,7 @@ fn open_event(matched: &Matched) -> OpenEvent {
         event_type: matched.event.kind.name().to_owned(),
         project_id: matched.event.project,
         matched_at: matched.event.matched_at.as_micros(),
-        bodies: rendered.map(body).collect(),
+        bodies: matched.bodies.rendered.iter().map(body).collect(),
         deliveries: matched.webhooks.iter().map(delivery).collect(),
     }
 }

@@ -127,6 +127,14 @@ impl Subscription for Webhook {
     }
 }
 
+/// Who gets an event.
+pub(crate) struct Matches {
+    /// The active webhooks, whatever their filters.
+    pub(crate) webhooks: Vec<Arc<Webhook>>,
+    /// Whether any webhook of the instance selects the event's type: active or not, whatever its projects.
+    pub(crate) selected: bool,
+}
+
 /// What is known of a webhook.
 pub(crate) enum Found {
     Webhook(Arc<Webhook>),
@@ -217,9 +225,13 @@ impl Webhooks {
         }
     }
 
-    /// The active webhooks that get an event.
-    pub(crate) fn matches(&self, instance: &InstanceId, event: EventType, project: i64) -> Vec<Arc<Webhook>> {
-        self.read().webhooks.matches(instance, event, project).cloned().collect()
+    /// Who gets an event, and who wants its type.
+    pub(crate) fn matches(&self, instance: &InstanceId, event: EventType, project: i64) -> Matches {
+        let index = self.read();
+        Matches {
+            webhooks: index.webhooks.matches(instance, event, project).cloned().collect(),
+            selected: index.webhooks.selects(instance, event),
+        }
     }
 
     /// A webhook as it is known now.

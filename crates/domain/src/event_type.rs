@@ -16,8 +16,16 @@ impl EventGroup {
 
 /// Text that names no event type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an event type; GET /api/v1/webhooks/events lists them")]
+#[error("`{0}` is not an event type{meant}; GET /api/v1/webhooks/events lists them", meant = meant(.0))]
 pub struct UnknownEventType(pub String);
+
+/// The type that was likely meant, as part of a sentence: less than half of it is to be changed.
+fn meant(text: &str) -> String {
+    let slips = |kind: &EventType| strsim::osa_distance(&text.to_lowercase(), kind.name());
+    let nearest = EventType::ALL.iter().min_by_key(|kind| slips(kind));
+    let nearest = nearest.filter(|kind| slips(kind) * 2 < kind.name().len().max(text.len()));
+    nearest.map(|kind| format!(" (did you mean `{kind}`?)")).unwrap_or_default()
+}
 
 macro_rules! event_types {
     ($($group:literal { $($variant:ident = $name:literal, $title:literal;)+ })+) => {
@@ -132,6 +140,20 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(*kind));
             assert_eq!(kind.index(), index);
         }
-        assert!("run.exploded".parse::<EventType>().is_err());
+    }
+
+    #[test]
+    fn mistakes_name_what_was_likely_meant() {
+        let message = |text: &str| text.parse::<EventType>().unwrap_err().to_string();
+        for (text, meant) in [
+            ("run.complete", " (did you mean `run.completed`?)"),
+            ("Run.Completed", " (did you mean `run.completed`?)"),
+            ("case.automation_link_changed", " (did you mean `case.automation_links_changed`?)"),
+            ("nonsense", ""),
+            ("", ""),
+        ] {
+            let expected = format!("`{text}` is not an event type{meant}; GET /api/v1/webhooks/events lists them");
+            assert_eq!(message(text), expected);
+        }
     }
 }

@@ -21,16 +21,21 @@ pub trait Subscription {
 /// Where webhooks of an instance are found: by event type and project, `None` standing for all projects.
 type Places<W> = HashMap<(EventType, Option<i64>), Vec<Arc<W>>>;
 
+/// How many webhooks of an instance select each event type, by its place in the catalogue.
+type Selections = [usize; EventType::ALL.len()];
+
 /// Webhooks by instance, event type and project.
 #[derive(Debug)]
 pub struct MatchIndex<W> {
     webhooks: HashMap<i64, Arc<W>>,
     instances: HashMap<InstanceId, Places<W>>,
+    /// Of all webhooks, inactive ones included.
+    selections: HashMap<InstanceId, Selections>,
 }
 
 impl<W> Default for MatchIndex<W> {
     fn default() -> Self {
-        Self { webhooks: HashMap::new(), instances: HashMap::new() }
+        Self { webhooks: HashMap::new(), instances: HashMap::new(), selections: HashMap::new() }
     }
 }
 
@@ -40,6 +45,10 @@ impl<W: Subscription> MatchIndex<W> {
         self.remove(webhook.id());
         let webhook = Arc::new(webhook);
         self.webhooks.insert(webhook.id(), Arc::clone(&webhook));
+        let selections = self.selections.entry(webhook.instance().clone()).or_default();
+        for event in webhook.events() {
+            selections[event.index()] += 1;
+        }
         if !webhook.active() {
             return;
         }
@@ -52,6 +61,14 @@ impl<W: Subscription> MatchIndex<W> {
     /// Removes a webhook; one that is not there is no error.
     pub fn remove(&mut self, id: i64) {
         let Some(webhook) = self.webhooks.remove(&id) else { return };
+        if let Some(selections) = self.selections.get_mut(webhook.instance()) {
+            for event in webhook.events() {
+                selections[event.index()] -= 1;
+            }
+            if selections.iter().all(|count| *count == 0) {
+                self.selections.remove(webhook.instance());
+            }
+        }
         let Some(places) = self.instances.get_mut(webhook.instance()) else { return };
         for key in keys(&*webhook) {
             if let Some(list) = places.get_mut(&key) {
@@ -77,6 +94,12 @@ impl<W: Subscription> MatchIndex<W> {
         let places = self.instances.get(instance);
         let list = move |key| places.and_then(|places| places.get(&key)).into_iter().flatten();
         list((event, None)).chain(list((event, Some(project))))
+    }
+
+    /// Whether any webhook of the instance selects events of this type: active or not, whatever its projects.
+    #[must_use]
+    pub fn selects(&self, instance: &InstanceId, event: EventType) -> bool {
+        self.selections.get(instance).is_some_and(|selections| selections[event.index()] > 0)
     }
 
     /// Number of webhooks, inactive ones included.
@@ -167,6 +190,9 @@ mod tests {
             }
             for instance in ["a", "b", "c"].map(|name| name.parse::<InstanceId>().unwrap()) {
                 for event in EventType::ALL {
+                    let selected =
+                        plain.values().any(|hook| hook.instance == instance && hook.events.contains(event));
+                    prop_assert_eq!(index.selects(&instance, *event), selected);
                     for project in 1..6 {
                         let mut found: Vec<_> = index.matches(&instance, *event, project).map(|hook| hook.id).collect();
                         found.sort_unstable();

@@ -266,7 +266,7 @@ mod tests {
             projects: Some(vec![0]),
             allow_insecure: true,
             headers: vec![CustomHeader { name: "Host".into(), value: "x".into() }],
-            filter: vec!["date.result == failed".into(), "nonsense".into()],
+            filter: vec!["data.result = failed".into(), "nonsense".into()],
         };
         let fields: Vec<_> = bad.check().unwrap_err().into_iter().map(|error| error.field).collect();
         assert_eq!(fields, ["name", "type", "events", "projects", "url", "headers", "filter", "filter"]);

@@ -1,6 +1,6 @@
 //! Request bodies: a JSON object, read member by member, so that every mistake names its field.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -10,7 +10,7 @@ use axum::{
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use proto::error::ErrorCode;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::error::Category;
+use serde_json::{error::Category, value::RawValue};
 
 use crate::{error::Failure, named::Named, read::Reader, value::Json};
 
@@ -19,15 +19,18 @@ const LIMIT: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The members of the body, not yet read.
-pub(crate) struct Fields(Named<Json>);
+pub(crate) struct Fields {
+    members: Named<Json>,
+    /// All of it, as it was sent.
+    body: Bytes,
+}
 
 impl<S: Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         must_be_json(request.headers())?;
-        let body = read(request).await?;
-        parse(&body)
+        parse(read(request).await?)
     }
 }
 
@@ -41,10 +44,10 @@ impl<S: Sync> FromRequest<S> for OptionalFields {
         let json = must_be_json(request.headers());
         let body = read(request).await?;
         if body.is_empty() {
-            return Ok(Self(Fields(Named::new("field"))));
+            return Ok(Self(Fields { members: Named::new("field"), body }));
         }
         json?;
-        parse(&body).map(Self)
+        parse(body).map(Self)
     }
 }
 
@@ -86,30 +89,35 @@ async fn read(request: Request) -> Result<Bytes, Failure> {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Fields, Failure> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+fn parse(body: Bytes) -> Result<Fields, Failure> {
+    let members = serde_json::from_slice(&body).map_err(|error| match error.classify() {
         // Sound JSON, but a list or a number.
         Category::Data => Failure::new(ErrorCode::Validation, "the body must be a JSON object"),
         _ => Failure::new(ErrorCode::Malformed, format!("the body is not JSON: {error}")),
-    })
+    });
+    let Members(members) = members?;
+    Ok(Fields { members, body })
 }
 
-impl<'de> Deserialize<'de> for Fields {
+/// The members of an object.
+struct Members(Named<Json>);
+
+impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
+            type Value = Members;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut named = Named::new("field");
                 while let Some((name, value)) = map.next_entry()? {
                     named.add(name, value);
                 }
-                Ok(Fields(named))
+                Ok(Members(named))
             }
         }
         deserializer.deserialize_map(Object)
@@ -119,10 +127,10 @@ impl<'de> Deserialize<'de> for Fields {
 impl Fields {
     /// A member that must be there. After a mistake the default stands in for it and is never used.
     pub(crate) fn required<T: Default>(&mut self, name: &'static str, read: Reader<T>) -> T {
-        match self.0.take(name) {
+        match self.members.take(name) {
             Some(value) => self.read(name, value, read).unwrap_or_default(),
             None => {
-                self.0.fault(name, "is required");
+                self.members.fault(name, "is required");
                 T::default()
             }
         }
@@ -130,25 +138,46 @@ impl Fields {
 
     /// A member that may be left out; `None` where it is.
     pub(crate) fn given<T>(&mut self, name: &'static str, read: Reader<T>) -> Option<T> {
-        let value = self.0.take(name)?;
+        let value = self.members.take(name)?;
         self.read(name, value, read)
+    }
+
+    /// An object that may be left out, as the text that was sent: its numbers keep their digits.
+    pub(crate) fn object(&mut self, name: &'static str) -> Option<String> {
+        let Json::Object(_) = self.members.take(name)? else {
+            self.fault(name, "must be an object");
+            return None;
+        };
+        // What was read once can be read again.
+        let members: HashMap<String, &RawValue> = serde_json::from_slice(&self.body).unwrap_or_default();
+        members.get(name).map(|text| text.get().to_owned())
+    }
+
+    /// Whether there is a member of this name that was not taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.members.has(name)
+    }
+
+    /// Keeps a mistake.
+    pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
+        self.members.fault(name, message);
     }
 
     /// Refuses members that answers have and requests must not.
     pub(crate) fn read_only(&mut self, names: &[&str]) {
         for name in names {
-            if self.0.drop(name) {
-                self.0.fault(name, "is read only; leave it out");
+            if self.members.drop(name) {
+                self.members.fault(name, "is read only; leave it out");
             }
         }
     }
 
     /// All mistakes at once.
     pub(crate) fn finish(self) -> Result<(), Failure> {
-        self.0.finish()
+        self.members.finish()
     }
 
     fn read<T>(&mut self, name: &str, value: Json, read: Reader<T>) -> Option<T> {
-        read(value).map_err(|fault| self.0.fault(name, fault)).ok()
+        read(value).map_err(|fault| self.members.fault(name, fault)).ok()
     }
 }

@@ -27,6 +27,11 @@ impl Failure {
         Self(ApiError::new(code, message))
     }
 
+    /// What kind of error it is.
+    pub(crate) const fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
     /// A service left out what its schema promises.
     pub(crate) fn incomplete(what: &str) -> Self {
         Self::new(ErrorCode::Internal, format!("the service's answer has no {what}"))

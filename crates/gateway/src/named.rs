@@ -40,6 +40,11 @@ impl<V> Named<V> {
         self.values.remove(name)
     }
 
+    /// Whether there is a value of this name that was not taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// Takes a value away unread; false: there was none.
     pub(crate) fn drop(&mut self, name: &str) -> bool {
         self.values.remove(name).is_some()

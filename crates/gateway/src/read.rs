@@ -1,7 +1,9 @@
 //! What the members of a body may be: a reader for each kind, which says what is wrong with what it cannot read.
 
+use domain::{EventType, UnknownEventType};
 use prost_types::Timestamp;
 use proto::v1::CustomHeader;
+use uuid::Uuid;
 
 use crate::value::Json;
 
@@ -58,6 +60,23 @@ pub(crate) fn time_or_null(value: Json) -> Result<Option<Timestamp>, String> {
 pub(crate) fn overlap_hours(value: Json) -> Result<i32, String> {
     let hours = if let Json::Number(Some(number)) = value { i32::try_from(number).ok() } else { None };
     hours.filter(|hours| (0..=72).contains(hours)).ok_or_else(|| "must be an integer from 0 to 72".to_owned())
+}
+
+/// A UUID, in any of its spellings.
+pub(crate) fn uuid(value: Json) -> Result<Uuid, String> {
+    let id = text(value).ok().and_then(|text| Uuid::parse_str(&text).ok());
+    id.ok_or_else(|| "must be a UUID, such as 0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69".to_owned())
+}
+
+/// The id of a project.
+pub(crate) fn project(value: Json) -> Result<i64, String> {
+    let id = if let Json::Number(number) = value { number.filter(|id| *id > 0) } else { None };
+    id.ok_or_else(|| "must be a project id, an integer from 1".to_owned())
+}
+
+/// An event type.
+pub(crate) fn event_type(value: Json) -> Result<EventType, String> {
+    text(value)?.parse().map_err(|error: UnknownEventType| error.to_string())
 }
 
 /// Request headers, in the order sent, repeated ones included. A mistake is told by its place: a secret may have been

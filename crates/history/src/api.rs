@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Identity, Role};
+use domain::{Identity, Role, WebhookKind};
 use proto::{
     error::{ApiError, ErrorCode},
     v1::{
-        self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, ListEntriesRequest, ListEntriesResponse,
-        history_server::History,
+        self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
+        ListEntriesRequest, ListEntriesResponse, history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -16,12 +16,14 @@ use uuid::Uuid;
 
 use crate::{
     cursor, entries,
-    model::Status,
+    model::{EventKey, Status},
     recording::store_status,
     registry::Registry,
     store::{Entry, ListQuery, Page, Position, Store},
 };
 
+const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
+                             when they came";
 const PAGE_SIZES: [usize; 4] = [15, 25, 50, 100];
 
 /// The service; for callers with a token.
@@ -77,6 +79,23 @@ impl History for HistoryService {
         }
         let orphaned = self.registry.is_deleted_project(&delivery.instance, delivery.project_id);
         Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found, orphaned)) }))
+    }
+
+    async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        // One answer for all that a caller may not read: ids cannot be probed.
+        let missing = || ApiError::new(ErrorCode::NotFound, NO_SUCH_EVENT);
+        let event_id: Uuid = request.into_inner().event_id.parse().map_err(|_| missing())?;
+        let key = EventKey { instance: reader.instance, event_id };
+        let payload = self.store.body(&key, WebhookKind::Generic.name()).await.map_err(store_status)?;
+        let event = entries::event(event_id, payload.ok_or_else(missing)?).map_err(|error| {
+            tracing::error!(%error, %event_id, "the generic payload of an event cannot be read");
+            ApiError::new(ErrorCode::Internal, "the event cannot be read; the log of the history service says why")
+        })?;
+        if reader.projects.is_some_and(|projects| !projects.contains(&event.project_id)) {
+            return Err(missing().into());
+        }
+        Ok(Response::new(event))
     }
 }
 

@@ -5,8 +5,10 @@ use domain::Timestamp;
 use prost::Message as _;
 use proto::{
     convert::timestamp,
-    v1::{Delivery, DeliveryStatus, Entry, HttpRequest, HttpResponse},
+    v1::{Delivery, DeliveryStatus, Entry, GetEventResponse, HttpRequest, HttpResponse},
 };
+use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::{
     model::{HoldReason, Status},
@@ -71,6 +73,27 @@ pub(crate) fn delivery(whole: WholeDelivery, orphaned: bool) -> Delivery {
         entries: whole.entries.into_iter().map(|entry| whole_entry(entry, &body, orphaned)).collect(),
         orphaned,
     }
+}
+
+/// What is read of a generic payload; the rest may be nested as deep as its publisher likes.
+#[derive(Deserialize)]
+struct Envelope {
+    event: String,
+    project: Project,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    id: i64,
+}
+
+/// An event, of its generic payload.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn event(id: Uuid, payload: Bytes) -> Result<GetEventResponse, serde_json::Error> {
+    let Envelope { event, project } = serde_json::from_slice(&payload)?;
+    Ok(GetEventResponse { event_id: id.to_string(), event_type: event, project_id: project.id, payload })
 }
 
 /// An entry with what was sent and what came back; nothing was sent where no attempt was made, and nothing came back

@@ -5,12 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use domain::WebhookKind;
 use uuid::Uuid;
 
 use crate::{
     merge::NewBody,
     model::{Delivery, EventKey, OpenEvent, Opened, WaitState},
 };
+
+/// The format that is kept of every event, so that it can be explained to webhooks that did not get it.
+const GENERIC: &str = WebhookKind::Generic.name();
 
 /// The claims of a batch's events.
 #[derive(Debug, Default)]
@@ -49,6 +53,7 @@ pub(crate) struct Decision<'a> {
     pub(crate) results: Vec<Opened>,
     /// To be written unless the delivery waits already or has an attempt.
     pub(crate) deliveries: Vec<Delivery>,
+    /// To be written unless the event has one of the format: the first content wins.
     pub(crate) bodies: Vec<NewBody<'a>>,
 }
 
@@ -99,13 +104,16 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
         let is_known = !waiting.is_empty() || fresh.len() < event.deliveries.len() || known.bodies.contains(&event.key);
         let again = standing == Standing::Again || event.redelivered && is_known;
         results.push(if again { redelivered(&fresh, waiting, known) } else { Opened::New });
-        for (webhook_id, format) in fresh {
-            let delivery = event.delivery(*webhook_id, format);
-            deliveries.insert(delivery.id, delivery);
-            for (format, content) in event.bodies.iter().filter(|body| body.0 == *format) {
+        if standing == Standing::First {
+            let kept = |format: &str| format == GENERIC || fresh.iter().any(|to| to.1 == format);
+            for (format, content) in event.bodies.iter().filter(|body| kept(&body.0)) {
                 let body = NewBody { event: event.key.clone(), format, content };
                 bodies.entry((&event.key, format)).or_insert(body);
             }
+        }
+        for (webhook_id, format) in fresh {
+            let delivery = event.delivery(*webhook_id, format);
+            deliveries.insert(delivery.id, delivery);
         }
     }
     Decision { results, deliveries: deliveries.into_values().collect(), bodies: bodies.into_values().collect() }

@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Accepted {
     /// Its id, the caller's or a new one.
     pub(crate) id: Uuid,
+    /// The instance that it belongs to.
+    pub(crate) instance: String,
     /// The publish, fresh for each call.
     pub(crate) publish_id: Uuid,
     /// The encoded message.
@@ -47,7 +49,8 @@ pub(crate) fn accept(
     let claim = !event.id.is_empty();
     let id = if claim { parse_id(&event.id)? } else { ids.uuid() };
     event.id = id.to_string();
-    event.instance = instance(caller, &event.instance)?;
+    let instance = instance(caller, &event.instance)?;
+    event.instance.clone_from(&instance);
     let now = clock.now();
     entities::time("created_at", event.created_at.as_ref()).map_err(invalid)?;
     event.created_at.get_or_insert_with(|| convert::timestamp(now));
@@ -59,7 +62,7 @@ pub(crate) fn accept(
         accepted_at: now.as_micros(),
         event: Some(event),
     };
-    Ok(Accepted { id, publish_id, body: accepted.encode_to_vec().into() })
+    Ok(Accepted { id, instance, publish_id, body: accepted.encode_to_vec().into() })
 }
 
 /// Whether a caller may publish at all.

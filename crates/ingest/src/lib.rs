@@ -1,10 +1,11 @@
 //! Takes events from Testmo core over gRPC, checks them, and answers when they are on durable storage.
 //!
 //! `accept.rs` completes an event and says what is wrong with it, `entities.rs` has the rules of what it is about,
-//! `service.rs` is the gRPC face.
+//! `quota/` holds back instances that publish too much, `service.rs` is the gRPC face.
 
 mod accept;
 mod entities;
+mod quota;
 mod service;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use broker::Broker;
 use domain::{Clock, IdSource};
 use proto::v1::events_server::EventsServer;
-use runtime::Authenticator;
+use runtime::{Authenticator, config::Publishing};
 use tonic::service::Routes;
 
 /// An event is at most this large, encoded.
@@ -34,10 +35,11 @@ pub struct Parts {
     pub ids: Arc<dyn IdSource>,
 }
 
-/// The service's gRPC routes. It has no tasks of its own.
+/// The service's gRPC routes; `publishing` is the quota of each instance. It has no tasks of its own.
 #[must_use]
-pub fn start(parts: Parts) -> Routes {
+pub fn start(parts: Parts, publishing: Publishing) -> Routes {
     // Beyond the batch: what is too large by a mistake gets our own words, not tonic's.
-    let server = EventsServer::new(service::Ingest::new(parts)).max_decoding_message_size(2 * MAX_BATCH_BYTES);
+    let server =
+        EventsServer::new(service::Ingest::new(parts, publishing)).max_decoding_message_size(2 * MAX_BATCH_BYTES);
     Routes::new(server)
 }

@@ -32,7 +32,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let mut health = Health::default();
     health.watch("broker", &broker, |broker| async move { broker.check().await });
     Ok(Program {
-        grpc: ingest::start(parts),
+        grpc: ingest::start(parts, config.publishing),
         http: None,
         health,
         tasks: context.tasks,

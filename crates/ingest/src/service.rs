@@ -11,33 +11,49 @@ use proto::{
     error::{ApiError, ErrorCode},
     v1::{self, events_server::Events},
 };
+use runtime::config::Publishing;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Parts,
     accept::{Accepted, accept, may_publish},
+    quota::{Admission, Quota, Refusal},
 };
 
 /// Events of a stream that are published together, if so many are there.
 const STREAM_CHUNK: usize = 128;
 /// Chunks of a stream under way at once.
 const STREAM_CHUNKS: usize = 4;
+/// How long an event of a stream may wait for its instance's quota; the stream is not read on meanwhile.
+const STREAM_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct Ingest {
     parts: Arc<Parts>,
+    quota: Arc<Quota>,
     events: Counter<u64>,
+    refused: Counter<u64>,
 }
 
 type ResultStream = Pin<Box<dyn Stream<Item = Result<v1::PublishStreamResponse, Status>> + Send>>;
 
 impl Ingest {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let events = runtime::metrics("ingest")
-            .u64_counter("webhooks.events.published")
-            .with_description("Events by outcome: accepted, refused (by a rule), unavailable")
-            .build();
-        Self { parts: Arc::new(parts), events }
+    pub(crate) fn new(parts: Parts, publishing: Publishing) -> Self {
+        let meter = runtime::metrics("ingest");
+        Self {
+            parts: Arc::new(parts),
+            quota: Arc::new(Quota::new(publishing, Instant::now())),
+            events: meter
+                .u64_counter("webhooks.events.published")
+                .with_description("Events by outcome: accepted, refused (by a rule), unavailable")
+                .build(),
+            refused: meter
+                .u64_counter("webhooks.events.refused")
+                .with_description("Events refused by a rule, by reason: the code of the error, such as rate_limited")
+                .build(),
+        }
     }
 
     async fn caller<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
@@ -48,35 +64,57 @@ impl Ingest {
 
     /// Publishes events; one result for each, in their order.
     async fn publish(&self, events: Vec<Option<v1::Event>>, caller: &Identity, trace: Option<&str>) -> Vec<Outcome> {
-        let Parts { broker, clock, ids, .. } = &*self.parts;
+        self.send(self.prepare(events, caller, trace, Duration::ZERO).await).await
+    }
+
+    /// Checks events, and waits for up to `patience` until the quota permits them.
+    async fn prepare(
+        &self,
+        events: Vec<Option<v1::Event>>,
+        caller: &Identity,
+        trace: Option<&str>,
+        patience: Duration,
+    ) -> Prepared {
+        let Parts { clock, ids, .. } = &*self.parts;
         let mut outcomes = Vec::with_capacity(events.len());
-        let mut messages = Vec::with_capacity(events.len());
+        let mut accepted = Vec::with_capacity(events.len());
         for event in events {
             let given_id = event.as_ref().map(|event| event.id.clone()).unwrap_or_default();
             match accept(event, caller, &**clock, &**ids) {
-                Ok(Accepted { id, publish_id, body }) => {
-                    messages.push(Outgoing {
-                        lane: Lane::Events,
-                        delay: Duration::ZERO,
-                        body,
-                        message_id: publish_id,
-                        traceparent: trace.map(str::to_owned),
-                    });
-                    outcomes.push(Outcome { id: id.to_string(), error: None });
+                Ok(event) => {
+                    outcomes.push(Outcome { id: event.id.to_string(), error: None, retry_after: None });
+                    accepted.push(event);
                 }
-                Err(error) => outcomes.push(Outcome { id: given_id, error: Some(error) }),
+                Err(error) => outcomes.push(Outcome { id: given_id, error: Some(error), retry_after: None }),
             }
         }
-        if messages.is_empty() {
-            self.count(&outcomes);
-            return outcomes;
+        let instances: Vec<&str> = accepted.iter().map(|event| event.instance.as_str()).collect();
+        let Admission { delay, refusals } = self.quota.admit(&instances, patience, Instant::now());
+        let mut messages = Vec::with_capacity(accepted.len());
+        let open = outcomes.iter_mut().filter(|outcome| outcome.error.is_none());
+        for ((outcome, event), refusal) in open.zip(accepted).zip(refusals) {
+            match refusal {
+                None => messages.push(message(event, trace)),
+                Some(refusal) => outcome.refuse(refusal, &event.instance),
+            }
         }
-        let mut published = broker.publish(messages).await.into_iter();
-        for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
-            // An adapter that answers too few has lost some.
-            let result =
-                published.next().unwrap_or_else(|| Err(PublishError::Unavailable { reason: "no answer".into() }));
-            outcome.error = result.err().map(|error| not_published(&outcome.id, &error));
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Prepared { outcomes, messages }
+    }
+
+    /// Gives the broker what may be published.
+    async fn send(&self, prepared: Prepared) -> Vec<Outcome> {
+        let Prepared { mut outcomes, messages } = prepared;
+        if !messages.is_empty() {
+            let mut published = self.parts.broker.publish(messages).await.into_iter();
+            for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
+                // An adapter that answers too few has lost some.
+                let result =
+                    published.next().unwrap_or_else(|| Err(PublishError::Unavailable { reason: "no answer".into() }));
+                outcome.error = result.err().map(|error| not_published(&outcome.id, &error));
+            }
         }
         self.count(&outcomes);
         outcomes
@@ -87,10 +125,23 @@ impl Ingest {
             let name = match outcome.error.as_ref().map(|error| error.code) {
                 None => "accepted",
                 Some(ErrorCode::Unavailable | ErrorCode::Internal) => "unavailable",
-                Some(_) => "refused",
+                Some(code) => {
+                    self.refused.add(1, &[KeyValue::new("reason", code.name())]);
+                    "refused"
+                }
             };
             self.events.add(1, &[KeyValue::new("outcome", name)]);
         }
+    }
+}
+
+fn message(event: Accepted, trace: Option<&str>) -> Outgoing {
+    Outgoing {
+        lane: Lane::Events,
+        delay: Duration::ZERO,
+        body: event.body,
+        message_id: event.publish_id,
+        traceparent: trace.map(str::to_owned),
     }
 }
 
@@ -105,9 +156,34 @@ fn not_published(id: &str, error: &PublishError) -> ApiError {
     }
 }
 
+/// Events on their way: what has become of each so far, and a message for each that nothing is wrong with.
+struct Prepared {
+    outcomes: Vec<Outcome>,
+    messages: Vec<Outgoing>,
+}
+
 struct Outcome {
     id: String,
     error: Option<ApiError>,
+    /// After how long to publish it again, where that is known.
+    retry_after: Option<Duration>,
+}
+
+impl Outcome {
+    fn refuse(&mut self, refusal: Refusal, instance: &str) {
+        self.error = Some(refusal.error(instance, &self.id));
+        self.retry_after = Some(refusal.wait);
+    }
+
+    /// The id, or the error with all its details.
+    fn into_answer(self) -> Result<String, Status> {
+        let Some(error) = self.error else { return Ok(self.id) };
+        let status = Status::from(error);
+        let Some(wait) = self.retry_after else { return Err(status) };
+        let mut details = status.get_error_details();
+        details.set_retry_info(Some(wait));
+        Err(Status::with_error_details(status.code(), status.message(), details))
+    }
 }
 
 impl From<Outcome> for v1::PublishResult {
@@ -132,11 +208,8 @@ impl Events for Ingest {
         let trace = traceparent(&request);
         let event = request.into_inner().event;
         let outcome = self.publish(vec![event], &caller, trace.as_deref()).await.pop();
-        match outcome {
-            Some(Outcome { id, error: None }) => Ok(Response::new(v1::PublishResponse { id })),
-            Some(Outcome { error: Some(error), .. }) => Err(error.into()),
-            None => Err(Status::internal("the event got no result")),
-        }
+        let outcome = outcome.ok_or_else(|| Status::internal("the event got no result"))?;
+        Ok(Response::new(v1::PublishResponse { id: outcome.into_answer()? }))
     }
 
     async fn publish_batch(
@@ -169,9 +242,14 @@ impl Events for Ingest {
     ) -> Result<Response<ResultStream>, Status> {
         let caller = Arc::new(self.caller(&request).await?);
         let trace: Option<Arc<str>> = traceparent(&request).map(Into::into);
-        let ingest = self.clone();
-        let chunks = until_error(request.into_inner()).ready_chunks(STREAM_CHUNK);
-        let answers = chunks.map(move |chunk| publish_chunk(ingest.clone(), Arc::clone(&caller), trace.clone(), chunk));
+        let (reader, sender) = (self.clone(), self.clone());
+        // A chunk is published as a whole, so it must fit into the quota as a whole.
+        let length = STREAM_CHUNK.min(self.quota.burst());
+        let chunks = until_error(request.into_inner()).ready_chunks(length);
+        // One after the other: while a chunk waits for the quota, nothing more is read.
+        let prepared =
+            chunks.then(move |chunk| prepare_chunk(reader.clone(), Arc::clone(&caller), trace.clone(), chunk));
+        let answers = prepared.map(move |chunk| send_chunk(sender.clone(), chunk));
         Ok(Response::new(Box::pin(answers.buffered(STREAM_CHUNKS).flat_map(futures::stream::iter))))
     }
 }
@@ -187,13 +265,19 @@ fn until_error<T>(input: impl Stream<Item = Result<T, Status>> + Unpin) -> impl 
     })
 }
 
-/// The answers to a chunk of a stream, its end with an error included.
-async fn publish_chunk(
+/// A chunk of a stream: its events, with what the caller calls them; and with what error the stream ended.
+struct Chunk {
+    sequences: Vec<u64>,
+    events: Prepared,
+    end: Option<Status>,
+}
+
+async fn prepare_chunk(
     ingest: Ingest,
     caller: Arc<Identity>,
     trace: Option<Arc<str>>,
     chunk: Vec<Result<v1::PublishStreamRequest, Status>>,
-) -> Vec<Result<v1::PublishStreamResponse, Status>> {
+) -> Chunk {
     let mut sequences = Vec::with_capacity(chunk.len());
     let mut events = Vec::with_capacity(chunk.len());
     let mut end = None;
@@ -206,9 +290,16 @@ async fn publish_chunk(
             Err(status) => end = Some(status),
         }
     }
-    let outcomes = ingest.publish(events, &caller, trace.as_deref()).await;
+    // On a stream of several instances, those that publish little would wait for the one that publishes too much.
+    let patience = if caller.instance.is_some() { STREAM_PATIENCE } else { Duration::ZERO };
+    Chunk { sequences, events: ingest.prepare(events, &caller, trace.as_deref(), patience).await, end }
+}
+
+/// The answers to a chunk, the stream's end with an error included.
+async fn send_chunk(ingest: Ingest, chunk: Chunk) -> Vec<Result<v1::PublishStreamResponse, Status>> {
+    let outcomes = ingest.send(chunk.events).await;
     let answer =
         |(sequence, outcome): (u64, Outcome)| v1::PublishStreamResponse { sequence, result: Some(outcome.into()) };
-    let answers = sequences.into_iter().zip(outcomes).map(|pair| Ok(answer(pair)));
-    answers.chain(end.map(Err)).collect()
+    let answers = chunk.sequences.into_iter().zip(outcomes).map(|pair| Ok(answer(pair)));
+    answers.chain(chunk.end.map(Err)).collect()
 }

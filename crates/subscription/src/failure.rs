@@ -48,3 +48,16 @@ pub(crate) fn of_log(error: &serde_json::Error) -> ApiError {
     tracing::error!(%error, "an entry of a change log is not what it should be");
     ApiError::new(ErrorCode::Internal, "the change log is damaged; the log of the subscription service says why")
 }
+
+/// A member of a webhook is none that this program knows.
+pub(crate) fn of_webhook(webhook: i64, error: &impl std::fmt::Display) -> ApiError {
+    tracing::error!(webhook, %error, "a webhook cannot be read; was it saved by a newer program?");
+    let message = format!("webhook {webhook} cannot be read; the log of the subscription service says why");
+    ApiError::new(ErrorCode::Internal, message)
+}
+
+/// A sample event has no payload.
+pub(crate) fn of_sample(error: &impl std::fmt::Display) -> ApiError {
+    tracing::error!(%error, "a sample event cannot be rendered");
+    ApiError::new(ErrorCode::Internal, "the sample cannot be made; the log of the subscription service says why")
+}

@@ -7,13 +7,15 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Received, Shared, script::Action};
 use crate::wait;
+
+/// A connection, in plain text or over TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// What comes before the body.
 struct Head {
@@ -22,11 +24,10 @@ struct Head {
     headers: Vec<(String, String)>,
 }
 
-pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+pub(super) async fn serve(stream: &mut dyn Stream, peer: SocketAddr, shared: &Shared) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
-    while let Some(head) = read_head(&mut stream, &mut buffer).await? {
-        let body = read_body(&mut stream, &mut buffer, &head).await?;
+    while let Some(head) = read_head(stream, &mut buffer).await? {
+        let body = read_body(stream, &mut buffer, &head).await?;
         let (path, query) = match head.target.split_once('?') {
             Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
             None => (head.target, None),
@@ -37,7 +38,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shar
             wait::pause(answer.delay).await;
         }
         match answer.action {
-            Action::Respond { status, headers, body } => respond(&mut stream, status, &headers, &body).await?,
+            Action::Respond { status, headers, body } => respond(stream, status, &headers, &body).await?,
             Action::Raw { bytes, hang } => {
                 stream.write_all(&bytes).await?;
                 if hang {
@@ -53,7 +54,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shar
     Ok(())
 }
 
-async fn read_head(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Head>> {
+async fn read_head(stream: &mut dyn Stream, buffer: &mut BytesMut) -> io::Result<Option<Head>> {
     let mut searched = 0;
     loop {
         if let Some(found) = find(&buffer[searched..], b"\r\n\r\n") {
@@ -77,7 +78,7 @@ fn parse_head(head: &[u8]) -> Option<Head> {
     Some(Head { method, target, headers: lines.map(header).collect::<Option<_>>()? })
 }
 
-async fn read_body(stream: &mut TcpStream, buffer: &mut BytesMut, head: &Head) -> io::Result<Bytes> {
+async fn read_body(stream: &mut dyn Stream, buffer: &mut BytesMut, head: &Head) -> io::Result<Bytes> {
     let header = |name: &str| head.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v);
     if header("transfer-encoding").is_some() {
         return read_chunks(stream, buffer).await;
@@ -86,7 +87,7 @@ async fn read_body(stream: &mut TcpStream, buffer: &mut BytesMut, head: &Head) -
     take(stream, buffer, length.map_err(|_| io::Error::from(ErrorKind::InvalidData))?).await
 }
 
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Bytes> {
+async fn read_chunks(stream: &mut dyn Stream, buffer: &mut BytesMut) -> io::Result<Bytes> {
     let mut body = BytesMut::new();
     loop {
         let line_end = loop {
@@ -109,7 +110,7 @@ async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Resul
     }
 }
 
-async fn take(stream: &mut TcpStream, buffer: &mut BytesMut, length: usize) -> io::Result<Bytes> {
+async fn take(stream: &mut dyn Stream, buffer: &mut BytesMut, length: usize) -> io::Result<Bytes> {
     while buffer.len() < length {
         if stream.read_buf(buffer).await? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -118,7 +119,7 @@ async fn take(stream: &mut TcpStream, buffer: &mut BytesMut, length: usize) -> i
     Ok(buffer.split_to(length).freeze())
 }
 
-async fn respond(stream: &mut TcpStream, status: u16, headers: &[(String, String)], body: &[u8]) -> io::Result<()> {
+async fn respond(stream: &mut dyn Stream, status: u16, headers: &[(String, String)], body: &[u8]) -> io::Result<()> {
     let mut bytes = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len()).into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

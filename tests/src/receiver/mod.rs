@@ -5,6 +5,7 @@
 
 mod connection;
 mod script;
+mod tls;
 
 use std::{
     collections::HashMap,
@@ -23,6 +24,8 @@ use tokio::{
 };
 
 pub use script::{Answer, Script};
+pub use tls::Authority;
+use tokio_rustls::TlsAcceptor;
 
 use crate::wait::{eventually, stays};
 
@@ -104,6 +107,7 @@ impl Shared {
 /// A server on 127.0.0.1; it ends when dropped.
 pub struct Receiver {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
@@ -111,11 +115,20 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one that answers 200 to everything.
     pub async fn start() -> Self {
+        Self::listen("http", None).await
+    }
+
+    /// Starts one that speaks TLS, with a certificate that `authority` has signed for `name`; 127.0.0.1 is the right one.
+    pub async fn start_tls(authority: &Authority, name: &str) -> Self {
+        Self::listen("https", Some(authority.acceptor(name))).await
+    }
+
+    async fn listen(scheme: &'static str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("the address just bound");
         let shared = Arc::new(Shared::default());
-        let accepting = crate::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, accepting }
+        let accepting = crate::spawn(accept(listener, tls, Arc::clone(&shared)));
+        Self { address, scheme, shared, accepting }
     }
 
     /// Where it listens.
@@ -127,7 +140,7 @@ impl Receiver {
     /// The address of a path, which starts with `/`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Answers requests for `path` by `script` from now on, from its first answer.
@@ -190,18 +203,30 @@ impl<F: Fn() -> usize> std::fmt::Display for Progress<'_, F> {
 }
 
 /// Accepts until it is aborted, which aborts all connections with it.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
-        let accepted: std::io::Result<(TcpStream, SocketAddr)> = listener.accept().await;
-        if let Ok((stream, peer)) = accepted {
+        if let Ok((stream, peer)) = listener.accept().await {
             shared.connections.fetch_add(1, Ordering::Relaxed);
-            let shared = Arc::clone(&shared);
+            let (tls, shared) = (tls.clone(), Arc::clone(&shared));
             connections.spawn(async move {
-                // The sender going away is its own affair.
-                let _ = connection::serve(stream, peer, &shared).await;
+                // The sender going away, or refusing the certificate, is its own affair.
+                let _ = converse(stream, tls, peer, &shared).await;
             });
         }
         while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn converse(
+    mut stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    match tls {
+        Some(tls) => connection::serve(&mut tls.accept(stream).await?, peer, shared).await,
+        None => connection::serve(&mut stream, peer, shared).await,
     }
 }

@@ -40,8 +40,27 @@ fn demo_ends_well() {
         let status = eventually(LONG, "the demo ends", async || demo.ended()).await;
         let output = demo.output();
         assert!(status.success(), "the demo ended with {status}:\n{output}");
-        for expected in ["run.completed", "user.mentioned", "http://127.0.0.1:"] {
+        for expected in [
+            "http://127.0.0.1:",
+            "https://127.0.0.1:",
+            "❌ Test run failed",
+            "23 events published, 59 of 59 attempts arrived, 0 signatures wrong\n",
+            "messages in chats: discord 5, slack 10, teams 8\n",
+            "history: 49 delivered, 10 failed\n",
+            "/… because its path is a secret\n",
+        ] {
             assert!(output.contains(expected), "the demo does not show {expected}:\n{output}");
+        }
+        let shown: Vec<&str> = output.lines().filter(|line| line.contains("attempt ")).collect();
+        assert_eq!(shown.len(), 59, "{output}");
+        for (receiver, count) in
+            [("healthy", 23), ("fails-twice", 9), ("gone", 4), ("slack", 10), ("teams", 8), ("discord", 5)]
+        {
+            let of_receiver = shown.iter().filter(|line| line.split(' ').next() == Some(receiver));
+            assert_eq!(of_receiver.count(), count, "lines of {receiver}:\n{output}");
+        }
+        for line in &shown {
+            assert!(line.contains("signature ok") && line.chars().count() <= 120, "{line}");
         }
         assert!(is_empty(&temporary(&folder)), "it leaves files behind");
     });

@@ -95,7 +95,8 @@ async fn a_filter_lets_through_what_all_its_conditions_hold_for(mode: Mode) {
         let requests = receiver.requests(&format!("/{row}"));
         let mut came: Vec<_> = requests.iter().map(|request| names[request.json()["id"].as_str().unwrap()]).collect();
         let mut wanted = wanted.to_vec();
-        (came.sort_unstable(), wanted.sort_unstable());
+        came.sort_unstable();
+        wanted.sort_unstable();
         assert_eq!(came, wanted, "{filter:?}");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod publish;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod token;
+pub(crate) mod verify;
 
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,26 @@
 //! `demo`: the main job, shown on the embedded default with local receivers, and checked on the way.
+//!
+//! `story.rs` is what happens, `receiver.rs` receives, `message.rs` reads what arrived, `outcome.rs` counts and shows it,
+//! `authority.rs` makes the certificates of the chats' receivers.
 
+mod authority;
+mod message;
+mod outcome;
 mod receiver;
 mod story;
 
-use std::{net::SocketAddr, path::Path, pin::pin, process::ExitCode, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
+use authority::Authority;
 use clap::Args;
+use domain::{Clock as _, SystemClock};
 use runtime::{
     Listeners, Program, SystemResolver, Tasks,
     config::{Config, Schedule},
@@ -41,7 +55,10 @@ impl Demo {
     /// All of it. Whatever happens the folder is gone afterwards.
     async fn show(&self, config: &Config, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
         let folder = tempfile::Builder::new().prefix("testmo-webhooks-demo-").tempdir()?;
-        let config = demo_config(config, folder.path())?;
+        let authority = Authority::new(SystemClock.now())?;
+        let roots = folder.path().join("receivers.pem");
+        std::fs::write(&roots, &authority.certificate_pem)?;
+        let config = demo_config(config, folder.path(), roots)?;
         runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
         let addresses = listeners.addresses()?;
@@ -60,7 +77,7 @@ impl Demo {
         };
         let story = async {
             let _stop = stop.clone().drop_guard();
-            self.tell(http, grpc, folder.path(), stop).await
+            self.tell(http, grpc, folder.path(), &authority, stop).await
         };
         let (served, complete) = tokio::join!(server, story);
         served?;
@@ -73,9 +90,10 @@ impl Demo {
         http: SocketAddr,
         grpc: SocketAddr,
         folder: &Path,
+        authority: &Authority,
         stop: &CancellationToken,
     ) -> anyhow::Result<bool> {
-        let begin = Stage::set(http, grpc, folder);
+        let begin = Stage::set(http, grpc, folder, &authority.acceptor);
         let Some(stage) = stop.run_until_cancelled(begin).await else { return Ok(false) };
         let mut stage = stage?;
         let Some(outcome) = stop.run_until_cancelled(stage.play()).await else { return Ok(false) };
@@ -100,8 +118,9 @@ fn paste(program: &Path, grpc: SocketAddr, folder: &Path) -> String {
     format!("echo '{event}' | {} publish -f - --server {grpc} --token-file {}", quoted(program), quoted(&token))
 }
 
-/// Free ports, a folder that goes away, a schedule that can be watched, and receivers on this machine.
-fn demo_config(config: &Config, folder: &Path) -> anyhow::Result<Config> {
+/// Free ports, a folder that goes away, a schedule that can be watched, and receivers on this machine, whose certificates
+/// `roots` vouches for.
+fn demo_config(config: &Config, folder: &Path, roots: PathBuf) -> anyhow::Result<Config> {
     let mut config = config.clone();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.http.listen, config.grpc.listen, config.admin.listen) = (free, free, free);
@@ -109,6 +128,7 @@ fn demo_config(config: &Config, folder: &Path) -> anyhow::Result<Config> {
     (config.database.url, config.broker.url) = (None, None);
     (config.secrets.key_file, config.auth.bootstrap_token_file) = (None, None);
     config.delivery.allow_networks = vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?];
+    config.delivery.ca_file = Some(roots);
     config.delivery.retry_schedule =
         Schedule(domain::RetrySchedule::new([0, 1, 2].map(std::time::Duration::from_secs).to_vec())?);
     if config.log == Config::default().log {

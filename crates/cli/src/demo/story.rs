@@ -1,104 +1,101 @@
-//! What the demo does: webhooks to three receivers, an event of every type, and the tale of what arrived.
+//! What the demo does: webhooks of each type to receivers, an event of every type, and the tale of what arrived.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, sync::PoisonError, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::PoisonError, time::Duration};
 
 use anyhow::{Context as _, bail};
-use domain::{EventType, IdSource as _, SystemIds};
+use domain::{EventSelector, EventType, IdSource as _, SystemIds, WebhookKind};
 use http::Method;
 use proto::v1::Event;
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio_rustls::TlsAcceptor;
 
-use super::receiver::{Arrival, Manner, Receiver};
+use super::{
+    outcome::{Counts, Outcome, shortened, show},
+    receiver::{Arrival, Manner, Receiver},
+};
 use crate::{
     commands::{publish::Publisher, read_token},
     out::say,
-    rest::Rest,
+    rest::{Rest, expect},
 };
 
 /// How long everything may take to arrive; the schedule alone takes 3 s.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Room for an address, so that a line fits 120 columns.
+const ADDRESS: usize = 80;
 
-/// What arrived, beside what should have.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    events: usize,
-    expected: usize,
-    arrived: usize,
-    unverified: usize,
-    surprises: Vec<String>,
-    history: BTreeMap<String, usize>,
-}
-
-impl Outcome {
-    /// Whether everything is as it should be.
-    pub(super) fn complete(&self) -> bool {
-        self.arrived == self.expected && self.unverified == 0 && self.surprises.is_empty()
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            formatter,
-            "{} events published, {} of {} attempts arrived, {} signatures wrong",
-            self.events, self.arrived, self.expected, self.unverified
-        )?;
-        let history: Vec<String> = self.history.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        writeln!(formatter, "history: {}", history.join(", "))?;
-        for surprise in &self.surprises {
-            writeln!(formatter, "unexpected: {surprise}")?;
-        }
-        formatter.write_str(if self.complete() {
-            "Everything arrived as expected."
-        } else {
-            "Not everything arrived as expected."
-        })
-    }
-}
+/// What each chat wants: together every event type, each once.
+const CHATS: [(WebhookKind, &[&str]); 3] = [
+    (WebhookKind::Slack, &["run.*", "case.*", "user.mentioned"]),
+    (WebhookKind::Teams, &["milestone.*", "session.*", "result.*"]),
+    (WebhookKind::Discord, &["automation_run.*", "job.*"]),
+];
 
 /// A receiver's part: which events it gets.
 struct Part {
     receiver: Receiver,
-    events: Vec<EventType>,
+    wanted: &'static [&'static str],
+}
+
+/// The event types that a choice selects.
+fn selected(wanted: &[&str]) -> anyhow::Result<Vec<EventType>> {
+    let selectors: Vec<EventSelector> = wanted.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    Ok(EventSelector::expand(&selectors))
 }
 
 impl Part {
-    async fn new(name: &'static str, manner: Manner, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Self> {
-        let events = EventType::ALL.iter().copied().filter(|kind| wanted(kind.name())).collect();
-        Ok(Self { receiver: Receiver::bind(name, manner).await?, events })
+    async fn generic(name: &'static str, manner: Manner, wanted: &'static [&'static str]) -> anyhow::Result<Self> {
+        Ok(Self { receiver: Receiver::generic(name, manner).await?, wanted })
     }
 
-    /// Statuses of its history entries, attempt by attempt, for each event that it gets.
-    const fn answers(&self) -> &'static [u16] {
+    /// The history entries of one event.
+    const fn entries(&self) -> Counts {
         match self.receiver.manner {
-            Manner::Healthy => &[200],
-            Manner::FailsTwice => &[503, 503, 200],
-            Manner::Gone => &[410],
+            Manner::Healthy => Counts { delivered: 1, failed: 0 },
+            Manner::FailsTwice => Counts { delivered: 1, failed: 2 },
+            Manner::Gone => Counts { delivered: 0, failed: 1 },
         }
     }
+}
+
+/// A webhook that was made for a receiver.
+struct Webhook {
+    id: i64,
+    /// The history entries that it will have.
+    entries: Counts,
+    /// Where it posts to.
+    url: String,
+    kind: WebhookKind,
 }
 
 /// What the story is played on. The receivers go on for as long as it is there.
 pub(super) struct Stage {
     rest: Rest,
     publisher: Publisher,
-    /// Webhooks, each with how many history entries it will have.
-    webhooks: Vec<(i64, usize)>,
+    webhooks: Vec<Webhook>,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     _receivers: JoinSet<()>,
 }
 
 impl Stage {
-    /// Starts the receivers and makes their webhooks.
-    pub(super) async fn set(http: SocketAddr, grpc: SocketAddr, data: &Path) -> anyhow::Result<Self> {
+    /// Starts the receivers, those of chats with `tls`, and makes their webhooks.
+    pub(super) async fn set(
+        http: SocketAddr,
+        grpc: SocketAddr,
+        data: &Path,
+        tls: &TlsAcceptor,
+    ) -> anyhow::Result<Self> {
         let rest = Rest::new(&http.to_string(), Some(read_token(None, data, "admin.token")?))?;
         let publisher = Publisher::connect(&grpc.to_string(), &read_token(None, data, "publisher.token")?).await?;
-        let parts = [
-            Part::new("healthy", Manner::Healthy, |_| true).await?,
-            Part::new("fails-twice", Manner::FailsTwice, |name| name.starts_with("automation_run.")).await?,
-            Part::new("gone", Manner::Gone, |name| name.starts_with("milestone.")).await?,
+        let mut parts = vec![
+            Part::generic("healthy", Manner::Healthy, &["*"]).await?,
+            Part::generic("fails-twice", Manner::FailsTwice, &["automation_run.*"]).await?,
+            Part::generic("gone", Manner::Gone, &["milestone.*"]).await?,
         ];
+        for (kind, wanted) in CHATS {
+            parts.push(Part { receiver: Receiver::chat(kind, tls, &SystemIds).await?, wanted });
+        }
         let mut webhooks = Vec::new();
         let (sender, arrivals) = mpsc::unbounded_channel();
         let mut receivers = JoinSet::new();
@@ -112,20 +109,28 @@ impl Stage {
 
     /// Publishes, and tells what arrives until that is everything, or too late.
     pub(super) async fn play(&mut self) -> anyhow::Result<Outcome> {
-        let expected = self.webhooks.iter().map(|(_, entries)| entries).sum();
-        let mut outcome = Outcome { events: publish(&mut self.publisher).await?, expected, ..Outcome::default() };
+        let expected = self.webhooks.iter().map(|webhook| webhook.entries.all()).sum();
+        let mut outcome = Outcome::new(publish(&mut self.publisher).await?, expected);
         let deadline = Instant::now() + PATIENCE;
         while outcome.arrived < outcome.expected {
             match tokio::time::timeout_at(deadline, self.arrivals.recv()).await {
-                Ok(Some(arrival)) => outcome.note(&arrival)?,
+                Ok(Some(arrival)) => {
+                    outcome.note(&arrival);
+                    show(&arrival)?;
+                }
                 _ => {
                     outcome.surprises.push(format!("nothing more came within {} s", PATIENCE.as_secs()));
                     break;
                 }
             }
         }
-        for (id, expected) in &self.webhooks {
-            outcome.check_history(&self.rest, *id, *expected, deadline).await?;
+        for webhook in &self.webhooks {
+            check_history(&self.rest, webhook, deadline, &mut outcome).await?;
+        }
+        // What came more often than it should.
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            outcome.note(&arrival);
+            show(&arrival)?;
         }
         Ok(outcome)
     }
@@ -139,30 +144,24 @@ impl Stage {
     }
 }
 
-fn show(arrival: &Arrival) -> anyhow::Result<()> {
-    let Arrival { receiver, event, delivery, attempt, answered, verified } = arrival;
-    let signature = if *verified { "signature ok" } else { "SIGNATURE WRONG" };
-    say!("{receiver:<12} {event:<30} attempt {attempt}  {signature}  answered {answered}  delivery {delivery}")
-}
-
-/// Makes a receiver's webhook; answers its id and how many history entries it will have.
-async fn create_webhook(rest: &Rest, part: &Part) -> anyhow::Result<(i64, usize)> {
-    let Receiver { name, address, .. } = &part.receiver;
-    let names: Vec<&str> = part.events.iter().map(|kind| kind.name()).collect();
+async fn create_webhook(rest: &Rest, part: &Part) -> anyhow::Result<Webhook> {
+    let Part { receiver: Receiver { name, kind, secret, .. }, wanted } = part;
+    let (kind, url) = (*kind, part.receiver.url());
     let body = json!({
-        "name": format!("demo: {name}"), "url": format!("http://{address}/{name}"), "type": "generic",
-        "events": names, "projects": null, "allow_insecure": true,
+        "name": format!("demo: {name}"), "url": url, "type": kind.name(), "events": wanted, "projects": null,
+        "allow_insecure": kind == WebhookKind::Generic,
     });
-    let (status, answer) = rest.send(Method::POST, "/api/v1/webhooks", Some(&body)).await?;
-    if status != 201 {
-        bail!("webhook {name} was not made: {status} {answer}");
-    }
-    let webhook = &answer["result"];
-    let secret = webhook["secret"].as_str().unwrap_or_default().parse().context("the answer holds no secret")?;
-    *part.receiver.secret.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+    let made = expect(rest.send(Method::POST, "/api/v1/webhooks", Some(&body)).await?);
+    let made = made.with_context(|| format!("webhook {name} was not made"))?;
+    let webhook = &made["result"];
+    let text = webhook["secret"].as_str().unwrap_or_default().parse().context("the answer holds no secret")?;
+    *secret.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     let id = webhook["id"].as_i64().context("the answer holds no id")?;
-    say!("webhook {id} → {name:<12} http://{address}/{name}  ({} event types)", names.len())?;
-    Ok((id, part.events.len() * part.answers().len()))
+    let events = selected(wanted)?.len();
+    say!("webhook {id} → {name:<11} {events:>2} event types  {}", shortened(&url, ADDRESS))?;
+    let one = part.entries();
+    let entries = Counts { delivered: one.delivered * events, failed: one.failed * events };
+    Ok(Webhook { id, entries, url, kind })
 }
 
 async fn publish(publisher: &mut Publisher) -> anyhow::Result<usize> {
@@ -184,32 +183,56 @@ async fn publish(publisher: &mut Publisher) -> anyhow::Result<usize> {
     Ok(events.len())
 }
 
-impl Outcome {
-    fn note(&mut self, arrival: &Arrival) -> anyhow::Result<()> {
-        self.arrived += 1;
-        self.unverified += usize::from(!arrival.verified);
-        show(arrival)
-    }
-
-    /// Waits until a webhook's history holds every attempt, and counts their statuses.
-    async fn check_history(&mut self, rest: &Rest, id: i64, expected: usize, deadline: Instant) -> anyhow::Result<()> {
-        let path = format!("/api/v1/webhooks/{id}/deliveries?per_page=100");
-        loop {
-            let (_, answer) = rest.send(Method::GET, &path, None).await?;
-            let entries = answer["result"].as_array().map_or(&[][..], Vec::as_slice);
-            let status = |entry: &Value| entry["status"].as_str().unwrap_or("unknown").to_owned();
-            let settled = entries.iter().filter(|entry| status(entry) != "pending").count();
-            let late = Instant::now() >= deadline;
-            if (settled == expected && entries.len() == expected) || late {
-                for entry in entries {
-                    *self.history.entry(status(entry)).or_default() += 1;
-                }
-                if late {
-                    self.surprises.push(format!("history of webhook {id} has {settled} of {expected} attempts"));
-                }
-                return Ok(());
-            }
+/// Waits until a webhook's history holds every attempt, and looks whether it says of each what came of it.
+async fn check_history(rest: &Rest, webhook: &Webhook, deadline: Instant, outcome: &mut Outcome) -> anyhow::Result<()> {
+    let Webhook { id, entries: expected, url, kind } = webhook;
+    let path = format!("/api/v1/webhooks/{id}/deliveries?per_page=100");
+    loop {
+        let answer = expect(rest.send(Method::GET, &path, None).await?)?;
+        let entries = answer["result"].as_array().map_or(&[][..], Vec::as_slice);
+        let count = |status: &str| entries.iter().filter(|entry| entry["status"] == status).count();
+        let counts = Counts { delivered: count("delivered"), failed: count("failed") };
+        let pending = entries.len() - counts.all();
+        if (pending > 0 || counts.all() < expected.all()) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         }
+        outcome.history += counts;
+        if (counts, pending) != (*expected, 0) {
+            let surprise = format!("history of webhook {id}: {counts}, {pending} pending, instead of {expected}");
+            outcome.surprises.push(surprise);
+        }
+        if *kind != WebhookKind::Generic {
+            check_masked(entries, *id, url, outcome)?;
+        }
+        return Ok(());
+    }
+}
+
+/// A chat's address is a secret: history must not show more than its host.
+fn check_masked(entries: &[Value], id: i64, url: &str, outcome: &mut Outcome) -> anyhow::Result<()> {
+    let (_, secret) = url.split_once("//").and_then(|(_, rest)| rest.split_once('/')).context("an address")?;
+    let expected = format!("{}…", url.strip_suffix(secret).context("an address")?);
+    let masked = |entry: &Value| entry["url"] == expected && !entry.to_string().contains(secret);
+    if entries.iter().all(masked) {
+        outcome.masked.get_or_insert(expected);
+    } else {
+        outcome.surprises.push(format!("history of webhook {id} does not mask its address"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_type_is_shown_in_one_chat() {
+        let mut shown: Vec<EventType> = Vec::new();
+        for (_, wanted) in CHATS {
+            shown.extend(selected(wanted).unwrap());
+        }
+        shown.sort_by_key(|event| EventType::ALL.iter().position(|other| other == event));
+        assert_eq!(shown, EventType::ALL);
     }
 }

@@ -83,12 +83,13 @@ pub(crate) async fn assemble(
         ids: Arc::new(SystemIds),
     };
     let history = history::start(history, &tasks);
-    let ingest = ingest::start(ingest::Parts {
+    let ingest = ingest::Parts {
         broker: Arc::clone(&broker),
         authenticator: Arc::clone(&subscription.authenticator),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-    });
+    };
+    let ingest = ingest::start(ingest, config.publishing);
     let routes = merge([subscription.routes, history, ingest]);
     local.set(routes.clone());
 

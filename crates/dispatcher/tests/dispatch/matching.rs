@@ -52,14 +52,62 @@ async fn a_filter_must_accept_the_payload() {
 }
 
 #[tokio::test]
-async fn what_no_filter_accepts_leaves_no_trace_but_the_claim() {
-    let mut bench = Bench::start(vec![filtered(1, &["is_test == true"])], 10);
+async fn what_nobody_selects_leaves_no_trace_but_the_claim() {
+    let elsewhere = WebhookConfig { instance: "other".into(), ..webhook(2, NOWHERE, &["*"]) };
+    let unusable = filtered(3, &["event resembles run.created"]);
+    let mut bench = Bench::start(vec![webhook(1, NOWHERE, &["case.*", "run.deleted"]), elsewhere, unusable], 10);
     bench.send(Lane::Events, 7, false, event(false)).await;
     assert_eq!(bench.settled().await, (7, Settlement::Ack));
     assert!(bench.world.opened.lock().unwrap().is_empty());
     bench.send(Lane::Events, 8, false, event(true)).await;
     assert_eq!(bench.settled().await, (8, Settlement::Ack));
-    assert_eq!(bench.opened(), (vec![], vec![]), "the body that was rendered for the filter is nobody's");
+    assert_eq!(bench.opened(), (vec![], vec![]));
+    assert_eq!(bench.world.opened.lock().unwrap().concat().len(), 1, "the claim");
+}
+
+#[tokio::test]
+async fn history_has_the_generic_body_of_what_somebody_selects_and_nobody_gets() {
+    let inactive = WebhookConfig { active: false, ..webhook(1, NOWHERE, &["run.*"]) };
+    let of_other_projects =
+        WebhookConfig { all_projects: false, projects: vec![900], ..webhook(1, NOWHERE, &["run.created"]) };
+    let without_projects = WebhookConfig { all_projects: false, ..inactive.clone() };
+    for selecting in [inactive, of_other_projects, without_projects, filtered(1, &["is_test == true"])] {
+        let mut bench = Bench::start(vec![selecting.clone()], 10);
+        for claim in [false, true] {
+            bench.send(Lane::Events, 7, false, event_with(claim, r#"{"team":"blue"}"#.into())).await;
+            assert_eq!(bench.settled().await, (7, Settlement::Ack));
+        }
+        assert_eq!(bench.opened(), (vec![], vec!["generic".to_owned(); 2]));
+        let opened = bench.world.opened.lock().unwrap().concat();
+        for event in opened {
+            let body: serde_json::Value = serde_json::from_slice(&event.bodies[0].content).unwrap();
+            assert_eq!((&body["event"], &body["data"]["team"]), (&"run.created".into(), &"blue".into()));
+            assert_eq!(event.event_type, "run.created");
+        }
+        // Once nobody selects it any more, it is not kept.
+        let other = WebhookConfig { events: vec!["case.*".into()], ..selecting };
+        bench.save(other);
+        bench.known().await;
+        bench.send(Lane::Events, 8, false, event(false)).await;
+        assert_eq!(bench.settled().await, (8, Settlement::Ack));
+        assert_eq!(bench.world.opened.lock().unwrap().concat().len(), 2);
+        bench.save(WebhookConfig { deleted: true, ..webhook(1, NOWHERE, &["run.*"]) });
+        bench.known().await;
+        bench.send(Lane::Events, 9, false, event(false)).await;
+        assert_eq!(bench.settled().await, (9, Settlement::Ack));
+        assert_eq!(bench.world.opened.lock().unwrap().concat().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn history_has_the_generic_body_of_what_others_get() {
+    let slack = WebhookConfig { r#type: "slack".into(), ..webhook(1, NOWHERE, &["run.created"]) };
+    let mut bench = Bench::start(vec![slack], 10);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    let (deliveries, mut formats) = bench.opened();
+    formats.sort_unstable();
+    assert_eq!((deliveries, formats), (vec![(1, "slack".to_owned())], vec!["generic".to_owned(), "slack".to_owned()]));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) fn status_from(name: &str) -> Option<DeliveryStatus> {
 }
 
 /// A service that is newer than this one may know more.
-fn status_name(status: i32) -> &'static str {
+pub(crate) fn status_name(status: i32) -> &'static str {
     STATUSES.into_iter().find(|row| i32::from(row.0) == status).map_or("unknown", |row| row.1)
 }
 

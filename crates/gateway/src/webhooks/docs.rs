@@ -8,7 +8,7 @@ use crate::{
     query::TEXT_LIMIT,
 };
 
-use super::schemas::TYPES;
+use super::{explain::docs as explain, schemas::TYPES};
 
 const SHOWN: &str = "The webhook as it is now.";
 
@@ -23,11 +23,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/webhooks/{id}/activate", super::activate, activate()),
         Route::post("/webhooks/{id}/deactivate", super::deactivate, deactivate()),
         Route::post("/webhooks/{id}/secret", super::regenerate_secret, regenerate_secret()),
+        explain::route(),
         Route::get("/webhooks/{id}/changes", super::changes, changes()),
     ]
 }
 
-fn of_webhook(operation: Operation) -> Operation {
+pub(super) fn of_webhook(operation: Operation) -> Operation {
     operation.of("webhook", schema::id("The id of a webhook."), 7)
 }
 

@@ -1,6 +1,7 @@
 //! `/webhooks`: subscriptions.
 
 mod docs;
+mod explain;
 mod schemas;
 mod shape;
 

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::openapi::{event_selectors, schema};
 
+use super::explain::docs as explain;
+
 /// What a webhook's bodies can be made for.
 pub(super) const TYPES: [&str; 4] = ["generic", "slack", "teams", "discord"];
 /// What was done, in the change log.
@@ -51,7 +53,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
                                    before where only what is masked has changed."}),
         ),
     ]);
-    vec![
+    let of_this = vec![
         ("Webhook", schema::described(schema::object(members(|schema| schema)), "A webhook.")),
         ("WebhookPreview", schema::described(schema::object(members(as_null)), "A webhook that was only validated.")),
         ("WebhookToCreate", schema::described(to_create, "The webhook to create.")),
@@ -62,7 +64,8 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         ),
         ("WebhookChange", schema::described(change, "What somebody did to a webhook.")),
         ("FieldChange", schema::described(field, "A field that has changed. Never holds a secret.")),
-    ]
+    ];
+    of_this.into_iter().chain(explain::schemas()).collect()
 }
 
 /// What the server gives, and gives only once a webhook is saved.

@@ -86,9 +86,10 @@ impl TryFrom<FieldChange> for FieldJson {
     }
 }
 
-fn json(text: String) -> Result<Option<Box<RawValue>>, Failure> {
+/// JSON that a service has sent as text; `None`: it has sent none.
+pub(super) fn json(text: String) -> Result<Option<Box<RawValue>>, Failure> {
     let value = some_text(text).map(RawValue::from_string).transpose();
-    value.map_err(|_| Failure::incomplete("JSON in a change"))
+    value.map_err(|_| Failure::incomplete("JSON where it should have some"))
 }
 
 /// The fields that have changed.

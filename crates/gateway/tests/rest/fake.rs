@@ -1,6 +1,8 @@
 //! The gRPC services in memory. What they answer depends on the token, so that a test can ask for any error: the token
 //! `down` has every call fail, `later-down` has every call fail but the first question, who it stands for.
 
+mod answers;
+
 use std::sync::{Arc, Mutex};
 
 use proto::{
@@ -9,10 +11,15 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
+use self::answers::{cancelled, explanation, failed, pending, whole};
 use crate::shown;
 
 /// A delivery that exists.
 pub(crate) const DELIVERY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
+/// An event that history has; its delivery to webhook 7 exists as well.
+pub(crate) const EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03";
+/// The same, with a payload that is no text.
+pub(crate) const BROKEN_EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9aff";
 /// Number of webhooks and of tokens in lists.
 pub(crate) const TOTAL: i64 = 40;
 
@@ -258,6 +265,12 @@ impl Webhooks for Fake {
         Ok(Response::new(v1::ListWebhookChangesResponse { changes, total: TOTAL }))
     }
 
+    async fn explain_webhook(&self, request: Request<v1::ExplainWebhookRequest>) -> Answer<v1::ExplainWebhookResponse> {
+        let asked = self.enter(request)?;
+        known("webhook", asked.id)?;
+        Ok(Response::new(explanation(asked.id)))
+    }
+
     async fn list_projects(&self, request: Request<v1::ListProjectsRequest>) -> Answer<v1::ListProjectsResponse> {
         let v1::ListProjectsRequest { page, per_page } = self.enter(request)?;
         let projects = ids(page, per_page).map(project).collect();
@@ -282,64 +295,6 @@ impl Webhooks for Fake {
     }
 }
 
-fn failed(id: &str) -> v1::Entry {
-    v1::Entry {
-        id: id.into(),
-        delivery_id: DELIVERY.into(),
-        event_id: "e".into(),
-        event_type: "run.completed".into(),
-        webhook_id: 1,
-        project_id: 3,
-        attempt: 1,
-        status: v1::DeliveryStatus::Failed.into(),
-        time: at(1_800_000_000, 0),
-        duration_us: 12_345,
-        response_code: 503,
-        error_class: "server_error".into(),
-        error: "the endpoint answered 503".into(),
-        url: "https://ci.example.com/hook".into(),
-        remote_address: "93.184.216.34:443".into(),
-        ..v1::Entry::default()
-    }
-}
-
-fn pending(id: &str) -> v1::Entry {
-    v1::Entry {
-        attempt: 2,
-        status: v1::DeliveryStatus::Pending.into(),
-        due_at: at(1_800_000_120, 0),
-        waits_for: "webhook inactive".into(),
-        duration_us: 0,
-        response_code: 0,
-        error_class: String::new(),
-        error: String::new(),
-        url: String::new(),
-        remote_address: String::new(),
-        orphaned: true,
-        ..failed(id)
-    }
-}
-
-/// Ended before its attempt.
-fn cancelled(id: &str) -> v1::Entry {
-    v1::Entry {
-        duration_us: 0,
-        response_code: 0,
-        error_class: "cancelled".into(),
-        error: "webhook deleted".into(),
-        url: String::new(),
-        remote_address: String::new(),
-        ..failed(id)
-    }
-}
-
-fn whole(entry: v1::Entry) -> v1::Entry {
-    let headers = vec![v1::Header { name: "x-testmo-event".into(), value: "run.completed".into() }];
-    let request = v1::HttpRequest { headers: headers.clone(), body: "{\"é\":1}".into() };
-    let response = v1::HttpResponse { headers, body: vec![0xff, 0xfe].into(), truncated: true };
-    v1::Entry { request: Some(request), response: Some(response), ..entry }
-}
-
 #[tonic::async_trait]
 impl History for Fake {
     async fn list_entries(&self, request: Request<v1::ListEntriesRequest>) -> Answer<v1::ListEntriesResponse> {
@@ -349,9 +304,20 @@ impl History for Fake {
         Ok(Response::new(v1::ListEntriesResponse { entries, next_cursor, prev_cursor: asked.cursor }))
     }
 
+    async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Answer<v1::GetEventResponse> {
+        let event_id = self.enter(request)?.event_id;
+        let payload = match event_id.as_str() {
+            EVENT => r#"{"a":1.10}"#.into(),
+            BROKEN_EVENT => vec![0xff].into(),
+            _ => return Err(ApiError::not_found("event", event_id).into()),
+        };
+        Ok(Response::new(v1::GetEventResponse { event_id, event_type: "run.completed".into(), project_id: 3, payload }))
+    }
+
     async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::GetDeliveryResponse> {
         let id = self.enter(request)?.delivery_id;
-        if id != DELIVERY {
+        let of_event = domain::delivery_id(EVENT.parse().unwrap(), 7);
+        if id != DELIVERY && id != of_event.to_string() {
             return Err(ApiError::not_found("delivery", id).into());
         }
         let delivery = v1::Delivery {

@@ -15,12 +15,13 @@ use crate::support::Api;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static API: LazyLock<Api> = LazyLock::new(Api::new);
 
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 17] = [
     "/webhooks",
     "/webhooks/7",
     "/webhooks/7/activate",
     "/webhooks/7/deactivate",
     "/webhooks/7/secret",
+    "/webhooks/7/explain",
     "/webhooks/7/changes",
     "/webhooks/7/deliveries",
     "/webhooks/deliveries",

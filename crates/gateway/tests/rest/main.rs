@@ -11,6 +11,7 @@ mod changing;
 mod conditions;
 mod conformance;
 mod document;
+mod explaining;
 mod fake;
 mod guarding;
 mod hostile;

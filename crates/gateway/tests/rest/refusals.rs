@@ -11,13 +11,16 @@ type Route = (&'static str, &'static str, &'static str, Option<&'static str>);
 const WEBHOOK: &str = r#"{"name":"a","url":"https://a.example","type":"generic","events":["run.created"]}"#;
 const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
-const ROUTES: [Route; 17] = [
+const SAMPLE: &str = r#"{"event":"run.created"}"#;
+
+const ROUTES: [Route; 18] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
     ("PATCH", "/webhooks/ID", "7", Some("{}")),
     ("DELETE", "/webhooks/ID", "7", None),
     ("POST", "/webhooks/ID/secret", "7", None),
+    ("POST", "/webhooks/ID/explain", "7", Some(SAMPLE)),
     ("GET", "/webhooks/ID/changes", "7", None),
     ("GET", "/projects", "", None),
     ("POST", "/webhooks/ID/activate", "7", None),
@@ -253,6 +256,7 @@ async fn unknown_addresses_and_methods() {
         ("/webhooks/deliveries/7", "GET,HEAD"),
         ("/webhooks/events", "GET,HEAD"),
         ("/webhooks/7/secret", "POST"),
+        ("/webhooks/7/explain", "POST"),
         ("/webhooks/7/changes", "GET,HEAD"),
         ("/projects", "GET,HEAD"),
         ("/openapi.json", "GET,HEAD"),

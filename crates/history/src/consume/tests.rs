@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    model::{CheckItem, OpenEvent, Opened},
+    model::{CheckItem, EventKey, OpenEvent, Opened},
     store::{Entry, ListQuery, Released, TakeHeld, Waiting, WholeDelivery},
 };
 
@@ -41,6 +42,10 @@ impl Store for Silent {
     }
 
     async fn delivery(&self, _: &str, _: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn body(&self, _: &EventKey, _: &str) -> Result<Option<Bytes>, StoreError> {
         Err(NOTHING)
     }
 

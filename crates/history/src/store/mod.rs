@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::model::{CheckItem, Delivery, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, Delivery, EventKey, OpenEvent, Opened, Record};
 
 mod check;
 mod list;
@@ -223,6 +223,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A delivery of an instance; `None`: it has none such.
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError>;
+
+    /// The body of an event in a format; `None`: it is not stored.
+    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError>;
 
     /// The webhooks that have held deliveries, ascending.
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError>;

@@ -3,6 +3,7 @@
 
 use sqlx::Connection as _;
 
+mod bodies;
 mod known;
 mod open;
 mod read;
@@ -51,6 +52,10 @@ contract! {
     open::instances_do_not_share_ids_or_bodies,
     open::claims_are_forgotten_when_they_are_old,
     record::a_failed_attempt_waits_for_the_next_and_a_delivered_one_ends,
+    bodies::the_generic_body_of_an_event_is_kept_whatever_is_delivered,
+    bodies::bodies_in_other_formats_are_kept_for_deliveries_only,
+    bodies::the_first_content_of_an_event_wins,
+    bodies::a_body_is_its_instances_own,
     record::a_record_brings_what_was_never_opened,
     record::the_better_account_of_an_attempt_stands,
     record::records_in_any_order_give_the_same_rows,

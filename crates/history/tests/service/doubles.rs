@@ -13,7 +13,7 @@ use broker::{Acker, Broker, BrokerError, Consumer, Incoming, Lane, Outgoing, Pub
 use bytes::Bytes;
 use domain::{Identity, Role};
 use history::{
-    model::{CheckItem, OpenEvent, Opened, Record},
+    model::{CheckItem, EventKey, OpenEvent, Opened, Record},
     store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery},
 };
 use prost::Message as _;
@@ -235,6 +235,10 @@ impl Store for Flaky {
 
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.store.delivery(instance, id).await
+    }
+
+    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
+        self.store.body(event, format).await
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod doubles;
+mod events;
 mod lane;
 mod reading;
 mod recording;

@@ -17,7 +17,10 @@ use proto::{
         Attempt, AttemptRecord, Cancel, DeliveryRef, Hold, HoldReason, RecordRequest, RecordedHeader,
         attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
     },
-    v1::{Delivery, GetDeliveryRequest, ListEntriesRequest, ListEntriesResponse, history_client::HistoryClient},
+    v1::{
+        Delivery, GetDeliveryRequest, GetEventRequest, GetEventResponse, ListEntriesRequest, ListEntriesResponse,
+        history_client::HistoryClient,
+    },
 };
 use runtime::{ServiceCredential, Tasks};
 use tonic::{Request, Status, service::Routes};
@@ -80,6 +83,12 @@ impl Started {
         let request = GetDeliveryRequest { delivery_id: delivery_id.to_string() };
         let answer = history.get_delivery(with_token(token, request)).await?;
         Ok(answer.into_inner().delivery.unwrap())
+    }
+
+    pub(crate) async fn event(&self, token: &str, event_id: impl ToString) -> Result<GetEventResponse, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        let request = GetEventRequest { event_id: event_id.to_string() };
+        history.get_event(with_token(token, request)).await.map(tonic::Response::into_inner)
     }
 }
 

@@ -15,6 +15,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if delivery.max_in_flight == 0 {
         return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
     }
+    let publishing = &config.publishing;
+    if publishing.burst == 0 && publishing.events_per_second > 0 {
+        let rule = "be at least 1, such as 20000; to switch the quota off, set publishing.events_per_second to 0";
+        return Err(must("publishing.burst", rule));
+    }
     let auth = &config.auth;
     for (key, value) in [("auth.jwt_issuer", &auth.jwt_issuer), ("auth.jwt_audience", &auth.jwt_audience)] {
         if value.is_some() && auth.jwt_key_file.is_none() {

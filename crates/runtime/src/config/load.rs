@@ -192,6 +192,8 @@ mod tests {
                 ("DELIVERY__TIMEOUT", "4s"),
                 ("DELIVERY__ALLOW_NETWORKS", r#"["127.0.0.0/8", "::1"]"#),
                 ("DELIVERY__MAX_IN_FLIGHT", "9"),
+                ("PUBLISHING__EVENTS_PER_SECOND", "0"),
+                ("PUBLISHING__BURST", "0"),
                 ("SERVICES__ALLOW_PLAINTEXT", "true"),
                 ("DATABASE__URL", "postgres://u:007@h/d"),
                 ("HTTP__LISTEN", "0.0.0.0:80"),
@@ -202,6 +204,7 @@ mod tests {
         assert_eq!(config.delivery.allow_networks.len(), 2);
         assert_eq!(config.delivery.max_in_flight, 9);
         assert_eq!(config.delivery.retry_schedule.0.waits().len(), 2);
+        assert_eq!((config.publishing.events_per_second, config.publishing.burst), (0, 0));
         assert!(config.services.allow_plaintext);
         assert_eq!(config.database.url.unwrap().reveal(), "postgres://u:007@h/d");
         assert_eq!(config.http.listen.port(), 80);
@@ -240,6 +243,14 @@ mod tests {
             ("", &[("DELIVERY__TIMEOUT", "0s")], "delivery.timeout must be longer than 0s, such as 10s"),
             ("[delivery]\nconnect_timeout = \"0ms\"", &[], "delivery.connect_timeout must be longer than 0s"),
             ("", &[("DELIVERY__MAX_IN_FLIGHT", "0")], "delivery.max_in_flight must be at least 1, such as 512"),
+            (
+                "[publishing]\nburst = 0",
+                &[],
+                "publishing.burst must be at least 1, such as 20000; to switch the quota off",
+            ),
+            ("", &[("PUBLISHING__EVENTS_PER_SECOND", "-1")], "publishing.events_per_second"),
+            ("", &[("PUBLISHING__BURST", "4294967296")], "publishing.burst"),
+            ("", &[("PUBLISHING__EVENTS_PER_SECOND", "many")], "TOML literal such as 5000"),
             ("", &[("DATABASE__URL", "mysql://h/d")], "database.url must look like postgres://"),
             ("", &[("BROKER__URL", "http://h")], "broker.url must look like amqp://"),
             ("", &[("BROKER__URL", "nothing")], "broker.url must be a URL"),

@@ -32,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// RabbitMQ.
     pub broker: Broker,
+    /// What publishers may do.
+    pub publishing: Publishing,
     /// Deliveries.
     pub delivery: Delivery,
     /// Encryption at rest.
@@ -90,6 +92,16 @@ pub struct Database {
 pub struct Broker {
     /// `amqp://user:password@host:port/vhost`. Without it `standalone` queues in `data.dir`.
     pub url: Option<SecretUrl>,
+}
+
+/// What publishers may do: a quota that each instance has in each process that takes events.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Publishing {
+    /// Events that an instance may publish in a second, on average; 0: any number.
+    pub events_per_second: u32,
+    /// Events that it may publish at once after a quiet time.
+    pub burst: u32,
 }
 
 /// Deliveries.
@@ -173,6 +185,12 @@ default_listen!(Http: 8080, Grpc: 50051, Admin: 9090);
 impl Default for Data {
     fn default() -> Self {
         Self { dir: PathBuf::from("./data") }
+    }
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self { events_per_second: 5_000, burst: 20_000 }
     }
 }
 

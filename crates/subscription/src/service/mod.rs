@@ -7,6 +7,7 @@
 mod activation;
 mod answer;
 mod change_log;
+mod explain;
 mod instances;
 mod paging;
 mod projects;
@@ -26,11 +27,11 @@ use proto::{
     v1::{
         ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
         CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
-        DeleteWebhookResponse, GetCallerRequest, GetCallerResponse, GetWebhookRequest, GetWebhookResponse,
-        ListProjectsRequest, ListProjectsResponse, ListTokensRequest, ListTokensResponse, ListWebhookChangesRequest,
-        ListWebhookChangesResponse, ListWebhooksRequest, ListWebhooksResponse, RegenerateSecretRequest,
-        RegenerateSecretResponse, RevokeTokenRequest, RevokeTokenResponse, UpdateWebhookRequest, UpdateWebhookResponse,
-        webhooks_server::Webhooks,
+        DeleteWebhookResponse, ExplainWebhookRequest, ExplainWebhookResponse, GetCallerRequest, GetCallerResponse,
+        GetWebhookRequest, GetWebhookResponse, ListProjectsRequest, ListProjectsResponse, ListTokensRequest,
+        ListTokensResponse, ListWebhookChangesRequest, ListWebhookChangesResponse, ListWebhooksRequest,
+        ListWebhooksResponse, RegenerateSecretRequest, RegenerateSecretResponse, RevokeTokenRequest,
+        RevokeTokenResponse, UpdateWebhookRequest, UpdateWebhookResponse, webhooks_server::Webhooks,
     },
 };
 use runtime::{Authenticator, Resolver};
@@ -135,6 +136,15 @@ impl Webhooks for Service {
         let (caller, request) = self.open(request).await?;
         let webhook = self.set_active(&caller, request.id, request.if_version, false).await?;
         Ok(Response::new(DeactivateWebhookResponse { webhook: Some(webhook) }))
+    }
+
+    async fn explain_webhook(
+        &self,
+        request: Request<ExplainWebhookRequest>,
+    ) -> Result<Response<ExplainWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        Ok(Response::new(self.explain(&reach, &request).await?))
     }
 
     async fn list_webhook_changes(

@@ -40,6 +40,9 @@ pub trait WebhookStore: Send + Sync + 'static {
     /// The webhooks within reach that pass the filter, oldest first.
     async fn webhooks(&self, reach: &Reach, filter: &WebhookFilter, page: Page) -> Result<Listed<Webhook>, StoreError>;
 
+    /// The plan of an instance; `None`: none was told.
+    async fn plan(&self, instance: &InstanceId) -> Result<Option<ToldPlan>, StoreError>;
+
     /// The change log of a webhook, newest first; `None`: there is no such webhook within reach. Without a limit of
     /// projects, deleted webhooks are within reach as well.
     async fn log(&self, reach: &Reach, id: i64, page: Page) -> Result<Option<Listed<Logged>>, StoreError>;

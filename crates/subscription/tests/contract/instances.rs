@@ -32,6 +32,8 @@ pub(crate) async fn plans_are_remembered(backend: &impl Backend) {
         change.commit().await.unwrap();
         assert_eq!(store.begin(&instance("acme")).await.unwrap().plan(), Some(&told));
         assert_eq!(store.begin(&instance("other")).await.unwrap().plan(), None);
+        assert_eq!(store.plan(&instance("acme")).await.unwrap(), Some(told));
+        assert_eq!(store.plan(&instance("other")).await.unwrap(), None);
     }
     assert_eq!(store.changes(0, 10).await.unwrap().version, 0, "nobody follows plans");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test tells of a failure")]
 
 mod changes;
+mod explaining;
 mod fixture;
 mod headers;
 mod instances;

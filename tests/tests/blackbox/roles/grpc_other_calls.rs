@@ -2,7 +2,7 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    CreateTokenRequest, GetCallerRequest, GetDeliveryRequest, ListProjectsRequest, ListTokensRequest,
+    CreateTokenRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest, ListProjectsRequest, ListTokensRequest,
     ListWebhooksRequest, RevokeTokenRequest,
 };
 use tonic::{Code, Status};
@@ -11,7 +11,7 @@ use super::{
     callers,
     cells::{Pair, check_code},
     other_calls::{WhoseToken, listed, token_to_revoke, works},
-    standing::{Past, Standing},
+    standing::{Past, PastEvent, Standing},
     world::{NEVER, World, ensure},
 };
 
@@ -29,6 +29,7 @@ pub(super) enum Call {
     CreateTokenMistaken,
     Revoke(WhoseToken),
     Delivery(Past),
+    Event(PastEvent),
 }
 
 impl Call {
@@ -42,6 +43,7 @@ impl Call {
             Self::CreateToken | Self::CreateTokenForAll | Self::CreateTokenMistaken => ("Webhooks", "CreateToken"),
             Self::Revoke(_) => ("Webhooks", "RevokeToken"),
             Self::Delivery(_) => ("History", "GetDelivery"),
+            Self::Event(_) => ("History", "GetEvent"),
         }
     }
 
@@ -64,6 +66,7 @@ impl Call {
             Self::CreateTokenMistaken => check_token(world, caller, "king", false, expected).await,
             Self::Revoke(whose) => check_revoke(world, &grpc, whose, expected).await,
             Self::Delivery(past) => check_delivery(&grpc, standing, past, expected).await,
+            Self::Event(past) => check_event(&grpc, standing, past, expected).await,
         }
     }
 }
@@ -148,5 +151,26 @@ async fn check_delivery(grpc: &Grpc, standing: &Standing, past: Past, expected: 
             check_alike(Pair { hidden: id, never }, Err(status), send(never).await.map(drop))
         }
         Err(_) => Ok(()),
+    }
+}
+
+async fn check_event(grpc: &Grpc, standing: &Standing, past: PastEvent, expected: Code) -> Result<(), String> {
+    let send = async |id: &str| {
+        let request = GetEventRequest { event_id: id.to_owned() };
+        grpc.history().get_event(request).await.map(tonic::Response::into_inner)
+    };
+    let id = standing.event(past);
+    let answer = send(id).await;
+    check_code(&answer, expected)?;
+    let never = standing.event(PastEvent::Unheard);
+    match (answer, past) {
+        (Ok(found), PastEvent::In(_, project)) => {
+            let right = found.event_id == id && found.project_id == project && !found.payload.is_empty();
+            ensure(right, || format!("answered {found:?}"))
+        }
+        (Err(status), _) if expected == Code::NotFound => {
+            check_alike(Pair { hidden: id, never }, Err(status), send(never).await.map(drop))
+        }
+        _ => Ok(()),
     }
 }

@@ -3,8 +3,9 @@
 use tonic::Code::{InvalidArgument as IA, NotFound as NF, Ok as OK};
 
 use super::{
+    callers::Instance::{Default, Other},
     grpc_other_calls::Call::{
-        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, ListProjects, ListTokens,
+        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, Event, ListProjects, ListTokens,
         ListWebhooks, Revoke,
     },
     grpc_webhook_table::{PD, Row, UN},
@@ -12,11 +13,12 @@ use super::{
     standing::{
         Hook::{Arrived, Both, Deleted, Empty, Everyone, Foreign, Left, Mixed, OtherAll, OtherOwn, Own},
         Past::{Never, NoUuid, Of},
+        PastEvent::{In, NoEvent, Unheard},
     },
 };
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 26] = [
+pub(super) const TABLE: [(Call, Row); 33] = [
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
     (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
@@ -47,4 +49,14 @@ pub(super) const TABLE: [(Call, Row); 26] = [
     (Delivery(Of(OtherAll, 1)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
     (Delivery(Never),            [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
     (Delivery(NoUuid),           [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+
+    // A project administrator reads the events of its projects, whoever got them.
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Event(In(Default, 1)),      [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
+    (Event(In(Default, 3)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF]),
+    (Event(In(Default, 9)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (Event(In(Other, 1)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK]),
+    (Event(In(Other, 3)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
+    (Event(Unheard),             [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (Event(NoEvent),             [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
 ];

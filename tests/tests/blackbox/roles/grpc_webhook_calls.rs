@@ -2,8 +2,9 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, GetWebhookRequest, ListEntriesRequest,
-    ListWebhookChangesRequest, RegenerateSecretRequest, UpdateWebhookRequest, Webhook,
+    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest, GetWebhookRequest,
+    ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent, UpdateWebhookRequest, Webhook,
+    explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -23,6 +24,8 @@ pub(super) enum Call {
     Activate,
     Deactivate,
     Changes,
+    /// What becomes of a sample event.
+    Explain,
     /// Its history.
     Entries,
 }
@@ -42,6 +45,7 @@ impl Call {
             Self::Activate => ("Webhooks", "ActivateWebhook"),
             Self::Deactivate => ("Webhooks", "DeactivateWebhook"),
             Self::Changes => ("Webhooks", "ListWebhookChanges"),
+            Self::Explain => ("Webhooks", "ExplainWebhook"),
             Self::Entries => ("History", "ListEntries"),
         }
     }
@@ -80,6 +84,11 @@ impl Call {
                 webhooks.list_webhook_changes(ListWebhookChangesRequest { id, page: 0, per_page: 0 }).await?;
                 None
             }
+            Self::Explain => {
+                let sample = SampleEvent { r#type: "run.completed".to_owned(), project_id: 0 };
+                webhooks.explain_webhook(ExplainWebhookRequest { id, event: Some(Event::Sample(sample)) }).await?;
+                None
+            }
             Self::Entries => {
                 let request = ListEntriesRequest { webhook_id: id, ..ListEntriesRequest::default() };
                 grpc.history().list_entries(request).await?;
@@ -104,7 +113,7 @@ impl Call {
             Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
-            Self::Changes | Self::Entries => before == after,
+            Self::Changes | Self::Explain | Self::Entries => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, || format!("{self:?} has made {after:?} of {before:?}"))

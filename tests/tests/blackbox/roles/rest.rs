@@ -119,7 +119,7 @@ pub(super) async fn mistakes_tell_nothing_of_what_is_hidden(mode: Mode) {
 /// Method, what follows the id in the path, a condition, and a body.
 type Mistake = (&'static str, &'static str, Option<(&'static str, &'static str)>, Option<&'static str>);
 
-const MISTAKES: [Mistake; 14] = [
+const MISTAKES: [Mistake; 16] = [
     ("PATCH", "", None, Some(r#"{"colour": "red"}"#)),
     ("PATCH", "", None, Some(r#"{"name": ""}"#)),
     ("PATCH", "", None, Some(r#"{"url": "http://10.0.0.1/", "type": "slack"}"#)),
@@ -133,6 +133,8 @@ const MISTAKES: [Mistake; 14] = [
     ("DELETE", "", Some(("if-match", "W/\"1\"")), None),
     ("POST", "/secret", None, Some(r#"{"overlap_hours": 100}"#)),
     ("POST", "/activate", None, Some(r#"{"now": true}"#)),
+    ("POST", "/explain", None, Some(r#"{"event": "run.exploded"}"#)),
+    ("POST", "/explain", None, Some(r#"{"payload": {}}"#)),
     ("GET", "/deliveries?status=lost", None, None),
 ];
 

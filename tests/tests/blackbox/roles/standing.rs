@@ -89,15 +89,27 @@ pub(super) enum Past {
     NoUuid,
 }
 
+/// An event to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PastEvent {
+    /// Of this instance and project.
+    In(Instance, i64),
+    /// A UUID that no event has.
+    Unheard,
+    /// What is no UUID.
+    NoEvent,
+}
+
 /// What stands.
 pub(super) struct Standing {
     hooks: HashMap<Hook, i64>,
+    events: Vec<((Instance, i64), String)>,
     deliveries: HashMap<(Hook, i64), String>,
 }
 
 impl Standing {
     pub(super) async fn make(world: &World) -> Self {
-        let mut standing = Self { hooks: HashMap::new(), deliveries: HashMap::new() };
+        let mut standing = Self { hooks: HashMap::new(), events: Vec::new(), deliveries: HashMap::new() };
         for hook in Hook::ALL {
             let admin = world.admin(hook.instance());
             let mut body = world.draft(&hook.first().0);
@@ -113,7 +125,7 @@ impl Standing {
             (Instance::Other, 1),
             (Instance::Other, 3),
         ] {
-            publish(world, instance, project).await;
+            standing.events.push(((instance, project), publish(world, instance, project).await));
         }
         for hook in Hook::ALL {
             standing.take_deliveries(world, hook).await;
@@ -147,6 +159,18 @@ impl Standing {
         }
     }
 
+    /// The id of an event, as requests have it.
+    pub(super) fn event(&self, past: PastEvent) -> &str {
+        match past {
+            PastEvent::In(instance, project) => {
+                let found = self.events.iter().find(|(of, _)| *of == (instance, project));
+                found.map_or_else(|| panic!("no event of {project} in {instance:?}"), |(_, id)| id)
+            }
+            PastEvent::Unheard => "0b4a2c55-1c1c-4a3e-9a3e-5f6d0a7c9b12",
+            PastEvent::NoEvent => "none",
+        }
+    }
+
     /// Waits until a webhook has been delivered all that it should get.
     async fn take_deliveries(&mut self, world: &World, hook: Hook) {
         let projects = hook.first().1;
@@ -169,10 +193,11 @@ impl Standing {
     }
 }
 
-async fn publish(world: &World, instance: Instance, project: i64) {
+/// Answers the event's id.
+async fn publish(world: &World, instance: Instance, project: i64) -> String {
     let event = Event { instance: instance.name().to_owned(), ..events::run_completed(project, project) };
     let answer = world.grpc(Caller::PublisherOfAll).events().publish(PublishRequest { event: Some(event) }).await;
-    answer.expect("a publisher for all instances publishes for each");
+    answer.expect("a publisher for all instances publishes for each").into_inner().id
 }
 
 /// The projects of each instance whose names Testmo core tells.

@@ -20,6 +20,8 @@ pub(super) enum Call {
     Secret,
     Deliveries,
     Changes,
+    /// What becomes of a sample event.
+    Explain,
 }
 
 const RENAMED: &str = "renamed";
@@ -38,6 +40,7 @@ impl Call {
             Self::Secret => ("post", "/webhooks/{id}/secret"),
             Self::Deliveries => ("get", "/webhooks/{id}/deliveries"),
             Self::Changes => ("get", "/webhooks/{id}/changes"),
+            Self::Explain => ("post", "/webhooks/{id}/explain"),
         }
     }
 
@@ -61,6 +64,7 @@ impl Call {
             Self::Secret => rest.act(&format!("{path}/secret")).await,
             Self::Deliveries => rest.get(&format!("{path}/deliveries")).await,
             Self::Changes => rest.get(&format!("{path}/changes")).await,
+            Self::Explain => rest.post(&format!("{path}/explain"), json!({"event": "run.completed"})).await,
         }
     }
 
@@ -79,6 +83,7 @@ impl Call {
             Self::Secret => grown && is_new_secret(result["secret"].as_str(), new["secret"].as_str()),
             Self::Deliveries => before == after && result.is_array(),
             Self::Changes => before == after && result.as_array().is_some_and(|changes| !changes.is_empty()),
+            Self::Explain => before == after && result["rules"].as_array().is_some_and(|rules| rules.len() == 6),
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, wrong)

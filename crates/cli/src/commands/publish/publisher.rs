@@ -66,7 +66,7 @@ impl Publisher {
                     let missing = std::iter::repeat_with(|| Err((Code::Unknown, "got no result".to_owned())));
                     for (index, answer) in open.into_iter().zip(answers.into_iter().chain(missing)) {
                         match answer {
-                            Err((Code::Unavailable, _)) if !last => {}
+                            Err((Code::Unavailable | Code::ResourceExhausted, _)) if !last => {}
                             answer => results[index] = Some(answer.map_err(|(_, text)| text)),
                         }
                     }

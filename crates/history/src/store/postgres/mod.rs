@@ -8,6 +8,7 @@
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
     migrate::Migrator,
@@ -20,7 +21,7 @@ use super::{
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, EventKey, OpenEvent, Opened, Record};
 
 mod open;
 mod record;
@@ -168,14 +169,17 @@ impl Postgres {
         .fetch_all(&self.pool)
         .await?;
         let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
-                .bind(instance)
-                .bind(found.0.event_id)
-                .bind(&found.0.format)
-                .fetch_optional(&self.pool)
-                .await?;
+        let body = self.read_body(&found.0.event(), &found.0.format).await?;
         Ok(Some(read::whole(found, body)))
+    }
+
+    async fn read_body(&self, event: &EventKey, format: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
+            .bind(&event.instance)
+            .bind(event.event_id)
+            .bind(format)
+            .fetch_optional(&self.pool)
+            .await
     }
 
     async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
@@ -215,6 +219,10 @@ impl Store for Postgres {
 
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.run(self.read_delivery(instance, id)).await
+    }
+
+    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
+        self.run(self.read_body(event, format)).await.map(|body| body.map(Bytes::from))
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {

@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sqlx::{
     Connection as _, SqliteConnection, SqlitePool,
     migrate::Migrator,
@@ -18,7 +19,7 @@ use super::{
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, EventKey, OpenEvent, Opened, Record};
 
 mod open;
 mod record;
@@ -120,13 +121,7 @@ impl Sqlite {
         .fetch_all(&mut *snapshot)
         .await?;
         let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
-                .bind(instance)
-                .bind(found.0.event_id)
-                .bind(&found.0.format)
-                .fetch_optional(&mut *snapshot)
-                .await?;
+        let body = read_body(&mut snapshot, &found.0.event(), &found.0.format).await?;
         Ok(Some(read::whole(found, body)))
     }
 
@@ -144,6 +139,19 @@ impl Sqlite {
                 .await?;
         Ok(check::answers(items, &attempted, &waits))
     }
+}
+
+async fn read_body(
+    connection: &mut SqliteConnection,
+    event: &EventKey,
+    format: &str,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
+        .bind(&event.instance)
+        .bind(event.event_id)
+        .bind(format)
+        .fetch_optional(connection)
+        .await
 }
 
 #[async_trait]
@@ -166,6 +174,12 @@ impl Store for Sqlite {
 
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
+    }
+
+    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(|error| self.failed(error))?;
+        let body = read_body(&mut connection, event, format).await.map_err(|error| self.failed(error))?;
+        Ok(body.map(Bytes::from))
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use domain::InstanceId;
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{
-        Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, Webhook, WebhookFilter, WebhookStore, schema,
+        Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, ToldPlan, Webhook, WebhookFilter,
+        WebhookStore, schema,
     },
     Postgres, change,
     rows::{self, webhook_columns, within_reach},
@@ -80,6 +81,14 @@ impl WebhookStore for Postgres {
         .fetch_all(&self.pool)
         .await?;
         Ok(Listed { items: rows.iter().map(rows::webhook).collect::<Result<_, _>>()?, total })
+    }
+
+    async fn plan(&self, instance: &InstanceId) -> Result<Option<ToldPlan>, StoreError> {
+        let row = sqlx::query("SELECT plan, plan_version FROM instances WHERE instance = $1")
+            .bind(instance.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map_or(Ok(None), |row| told_plan(instance, &row))
     }
 
     async fn log(&self, reach: &Reach, id: i64, page: Page) -> Result<Option<Listed<Logged>>, StoreError> {
@@ -176,7 +185,11 @@ impl WebhookStore for Postgres {
         .bind(instance.as_str())
         .fetch_one(&mut *transaction)
         .await?;
-        let plan = schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)?;
+        let plan = told_plan(instance, &row)?;
         Ok(Box::new(change::PostgresChange { transaction, instance: instance.clone(), plan }))
     }
+}
+
+fn told_plan(instance: &InstanceId, row: &PgRow) -> Result<Option<ToldPlan>, StoreError> {
+    schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
 }

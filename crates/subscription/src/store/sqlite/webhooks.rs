@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use domain::InstanceId;
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{
     super::{
-        Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, Webhook, WebhookFilter, WebhookStore, schema,
+        Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, ToldPlan, Webhook, WebhookFilter,
+        WebhookStore, schema,
     },
     Sqlite, change, json,
     rows::{self, webhook_columns, within_reach},
@@ -80,6 +81,10 @@ impl WebhookStore for Sqlite {
         .fetch_all(&self.readers)
         .await?;
         Ok(Listed { items: rows.iter().map(rows::webhook).collect::<Result<_, _>>()?, total })
+    }
+
+    async fn plan(&self, instance: &InstanceId) -> Result<Option<ToldPlan>, StoreError> {
+        plan(&mut *self.readers.acquire().await?, instance).await
     }
 
     async fn log(&self, reach: &Reach, id: i64, page: Page) -> Result<Option<Listed<Logged>>, StoreError> {
@@ -168,14 +173,7 @@ impl WebhookStore for Sqlite {
 
     async fn begin(&self, instance: &InstanceId) -> Result<Box<dyn Change>, StoreError> {
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT plan, plan_version FROM instances WHERE instance = ?1")
-            .bind(instance.as_str())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let plan = match row {
-            Some(row) => schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)?,
-            None => None,
-        };
+        let plan = plan(&mut transaction, instance).await?;
         Ok(Box::new(change::SqliteChange { transaction, instance: instance.clone(), plan }))
     }
 }
@@ -183,4 +181,13 @@ impl WebhookStore for Sqlite {
 /// The projects of a reach as the queries take them.
 pub(super) fn projects(reach: &Reach) -> Result<Option<String>, StoreError> {
     reach.projects.as_deref().map(json).transpose()
+}
+
+async fn plan(connection: &mut SqliteConnection, instance: &InstanceId) -> Result<Option<ToldPlan>, StoreError> {
+    let row = sqlx::query("SELECT plan, plan_version FROM instances WHERE instance = ?1")
+        .bind(instance.as_str())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
 }

@@ -1,0 +1,94 @@
+//! What the services in memory answer about deliveries and events.
+
+use proto::v1;
+
+use super::{DELIVERY, EVENT, at};
+
+/// What comes of rules. The one of webhook 8 is about an event without an id, the one of webhook 13 breaks its schema.
+pub(crate) fn explanation(id: i64) -> v1::ExplainWebhookResponse {
+    let condition = |condition: &str, found_json: Option<&str>, reason: &str| v1::ConditionOutcome {
+        condition: condition.into(),
+        passed: false,
+        found_json: found_json.map(Into::into),
+        missing: reason == "nothing stands there",
+        reason: reason.into(),
+    };
+    let rule = |rule: &str, passed, conditions| v1::RuleOutcome {
+        rule: rule.into(),
+        passed,
+        reason: format!("why {rule}"),
+        conditions,
+    };
+    let conditions = vec![
+        condition("a == 1", Some(r#"{"b":1.10,"a":null}"#), ""),
+        condition("b == 1", Some("null"), ""),
+        condition("c == 1", None, "nothing stands there"),
+        // An answer that breaks its schema.
+        condition("d == 1", Some(if id == 13 { "{" } else { "1" }), ""),
+    ];
+    v1::ExplainWebhookResponse {
+        event_id: if id == 8 { String::new() } else { EVENT.into() },
+        event_type: "run.completed".into(),
+        project_id: 3,
+        delivers: false,
+        rules: vec![rule("instance", true, Vec::new()), rule("filter", false, conditions)],
+    }
+}
+
+pub(crate) fn failed(id: &str) -> v1::Entry {
+    v1::Entry {
+        id: id.into(),
+        delivery_id: DELIVERY.into(),
+        event_id: "e".into(),
+        event_type: "run.completed".into(),
+        webhook_id: 1,
+        project_id: 3,
+        attempt: 1,
+        status: v1::DeliveryStatus::Failed.into(),
+        time: at(1_800_000_000, 0),
+        duration_us: 12_345,
+        response_code: 503,
+        error_class: "server_error".into(),
+        error: "the endpoint answered 503".into(),
+        url: "https://ci.example.com/hook".into(),
+        remote_address: "93.184.216.34:443".into(),
+        ..v1::Entry::default()
+    }
+}
+
+pub(crate) fn pending(id: &str) -> v1::Entry {
+    v1::Entry {
+        attempt: 2,
+        status: v1::DeliveryStatus::Pending.into(),
+        due_at: at(1_800_000_120, 0),
+        waits_for: "webhook inactive".into(),
+        duration_us: 0,
+        response_code: 0,
+        error_class: String::new(),
+        error: String::new(),
+        url: String::new(),
+        remote_address: String::new(),
+        orphaned: true,
+        ..failed(id)
+    }
+}
+
+/// Ended before its attempt.
+pub(crate) fn cancelled(id: &str) -> v1::Entry {
+    v1::Entry {
+        duration_us: 0,
+        response_code: 0,
+        error_class: "cancelled".into(),
+        error: "webhook deleted".into(),
+        url: String::new(),
+        remote_address: String::new(),
+        ..failed(id)
+    }
+}
+
+pub(crate) fn whole(entry: v1::Entry) -> v1::Entry {
+    let headers = vec![v1::Header { name: "x-testmo-event".into(), value: "run.completed".into() }];
+    let request = v1::HttpRequest { headers: headers.clone(), body: "{\"é\":1}".into() };
+    let response = v1::HttpResponse { headers, body: vec![0xff, 0xfe].into(), truncated: true };
+    v1::Entry { request: Some(request), response: Some(response), ..entry }
+}

@@ -1,0 +1,59 @@
+//! Certificates for receivers that speak TLS.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+};
+
+use crate::run;
+
+/// A certificate authority that nobody knows who was not given its file.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    /// A new one, with its certificate in a file.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of the tests");
+        let key = KeyPair::generate().expect("a new key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate of its own");
+        let file = run::folder("authority").join("ca.pem");
+        fs::write(&file, issuer.pem()).expect("a file in a new folder");
+        Self { issuer, file }
+    }
+
+    /// What to give the product as `delivery.ca_file`.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    /// Speaks TLS with a certificate that this authority has signed for a host or address.
+    pub(super) fn acceptor(&self, name: &str) -> TlsAcceptor {
+        let key = KeyPair::generate().expect("a new key");
+        let params = CertificateParams::new([name.to_owned()]).expect("a host or an address");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just made");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a certificate and its key");
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
