@@ -13,18 +13,27 @@ use proto::{
         attempt_record::What,
     },
 };
+use runtime::Tasks;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    admission::{Admission, Place},
     gate,
     guard::Promise,
-    in_hand::InHand,
+    in_hand::{self, InHand},
     metrics::Metrics,
     post::{Letter, Posted, Poster},
     recorder::Recorder,
+    retry_after::retry_after,
     webhooks::{Found, Webhook, Webhooks},
 };
+
+/// After how long history brings back what was put off.
+const PUT_OFF: Duration = Duration::from_secs(1);
+/// The longest wait that an endpoint may ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// An attempt to be made.
 pub(crate) struct Job {
@@ -39,6 +48,12 @@ pub(crate) struct Job {
     pub(crate) accepted_at: Option<Timestamp>,
 }
 
+impl Job {
+    const fn key(&self) -> in_hand::Key {
+        (self.delivery_id, self.number, self.generation)
+    }
+}
+
 /// What making deliveries needs.
 pub(crate) struct Delivering {
     pub(crate) webhooks: Arc<Webhooks>,
@@ -49,25 +64,62 @@ pub(crate) struct Delivering {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) in_hand: InHand,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Delivering {
+    /// Starts what is to be done with a delivery, once there is a place for it in the room. `false`: the program ends
+    /// before.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        job: Job,
+        promise: Promise,
+        room: &Arc<Semaphore>,
+        tasks: &Tasks,
+    ) -> bool {
+        let place = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return false,
+            place = self.admission.enter(room, job.delivery.webhook_id, &job.delivery.instance) => place,
+        };
+        let delivering = Arc::clone(self);
+        tasks.spawn("deliver", async move {
+            match place {
+                Some(place) => delivering.deliver(job, promise, place).await,
+                None => delivering.put_off(job, promise).await,
+            }
+        });
+        true
+    }
+
+    /// Its webhook's endpoint is slow and has enough attempts under way: it waits in history.
+    async fn put_off(&self, job: Job, promise: Promise) {
+        let key = job.key();
+        let Some(promise) = self.in_hand.take(key, promise) else { return };
+        self.metrics.put_off();
+        let due_at = self.clock.now().plus(PUT_OFF);
+        let durable = self.hold(job, HoldReason::Busy, due_at).await;
+        self.in_hand.finish(key, promise, durable);
+    }
+
     /// Does what is to be done with a delivery now, and keeps the promise when that is durable.
-    pub(crate) async fn deliver(&self, job: Job, promise: Promise) {
-        let key = (job.delivery_id, job.number, job.generation);
+    async fn deliver(&self, job: Job, promise: Promise, mut place: Place) {
+        let key = job.key();
         let Some(promise) = self.in_hand.take(key, promise) else { return };
         let durable = loop {
             match self.webhooks.find(job.delivery.webhook_id) {
                 Found::Webhook(webhook) if webhook.active => {
                     // Without an attempt it is looked at again: the webhook has changed.
-                    if let Some(posted) = self.attempt(&job, &webhook).await {
+                    if let Some(posted) = place.make(self.attempt(&job, &webhook)).await {
+                        // Recording it takes no place from others' attempts.
+                        drop(place);
                         break self.follow_up(job, posted, &webhook).await;
                     }
                 }
-                Found::Webhook(_) => break self.hold(job, HoldReason::Inactive).await,
+                Found::Webhook(_) => break self.hold(job, HoldReason::Inactive, self.clock.now()).await,
                 // One that is not known is not one that is deleted: this dispatcher may be behind. History goes on.
-                Found::Unknown => break self.hold(job, HoldReason::UnknownWebhook).await,
+                Found::Unknown => break self.hold(job, HoldReason::UnknownWebhook, self.clock.now()).await,
                 Found::Deleted => break self.cancel(job).await,
             }
         };
@@ -85,12 +137,8 @@ impl Delivering {
     }
 
     /// It cannot be sent now: it waits in history.
-    async fn hold(&self, job: Job, reason: HoldReason) -> bool {
-        let hold = Hold {
-            due_at: self.clock.now().as_micros(),
-            reason: reason.into(),
-            config_version: self.webhooks.version(),
-        };
+    async fn hold(&self, job: Job, reason: HoldReason, due_at: Timestamp) -> bool {
+        let hold = Hold { due_at: due_at.as_micros(), reason: reason.into(), config_version: self.webhooks.version() };
         self.recorder.record(record(job, What::Hold(hold))).await
     }
 
@@ -117,15 +165,22 @@ impl Delivering {
             }
             _ => None,
         };
-        let mut next_due_at = 0;
-        if let Some(wait) = wait {
-            next_due_at = self.clock.now().plus(wait).as_micros();
-            // First the retry, then the record that says that there is one: a crash between repeats, but loses nothing.
-            if !self.queue_next(&job, wait).await {
-                return false;
+        let now = self.clock.now();
+        let asked = retry_after(&posted, now).map(|asked| asked.min(LONGEST_RETRY_AFTER));
+        let next = match (wait, asked) {
+            (None, _) => Next::None,
+            // The record itself makes it wait: nothing is queued that could be lost.
+            (Some(wait), Some(asked)) if asked > wait => Next::Held(now.plus(asked)),
+            (Some(wait), _) => {
+                // First the retry, then the record that says that there is one: a crash between repeats, but loses
+                // nothing.
+                if !self.queue_next(&job, wait).await {
+                    return false;
+                }
+                Next::Queued(now.plus(wait))
             }
-        }
-        let attempt = attempt(posted, webhook, next_due_at);
+        };
+        let attempt = attempt(posted, webhook, &next);
         self.recorder.record(record(job, What::Attempt(attempt))).await
     }
 
@@ -172,7 +227,19 @@ fn record(job: Job, what: What) -> AttemptRecord {
     AttemptRecord { delivery: Some(job.delivery), number: job.number, body, what: Some(what) }
 }
 
-fn attempt(posted: Posted, webhook: &Webhook, next_due_at: i64) -> Attempt {
+/// Where the next attempt waits.
+enum Next {
+    None,
+    Queued(Timestamp),
+    Held(Timestamp),
+}
+
+fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
+    let (next_due_at, next_held) = match next {
+        Next::None => (0, HoldReason::Unspecified),
+        Next::Queued(due_at) => (due_at.as_micros(), HoldReason::Unspecified),
+        Next::Held(due_at) => (due_at.as_micros(), HoldReason::RetryAfter),
+    };
     let (error_class, error) = match posted.error {
         Some((class, text)) => (class.name().to_owned(), text),
         None => (String::new(), String::new()),
@@ -198,6 +265,7 @@ fn attempt(posted: Posted, webhook: &Webhook, next_due_at: i64) -> Attempt {
         response_body: response_body.into(),
         response_truncated,
         next_due_at,
+        next_held: next_held.into(),
     }
 }
 

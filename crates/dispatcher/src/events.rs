@@ -255,16 +255,9 @@ async fn dispatch(
     };
     let promises = guard::promises(matched.message, jobs.len());
     for (job, promise) in jobs.into_iter().zip(promises) {
-        let permit = tokio::select! {
-            biased;
-            () = delivering.shutdown.cancelled() => return false,
-            permit = Arc::clone(room).acquire_owned() => permit,
-        };
-        let delivering = Arc::clone(delivering);
-        tasks.spawn("deliver", async move {
-            delivering.deliver(job, promise).await;
-            drop(permit);
-        });
+        if !delivering.start(job, promise, room, tasks).await {
+            return false;
+        }
     }
     true
 }

@@ -6,7 +6,9 @@
 //! | `events.rs` | the hot path: a batch of events is matched, opened with history, and its first attempts start |
 //! | `tasks.rs` | single deliveries that come from a message of their own: retries and what history releases |
 //! | `delivery.rs` | one delivery: looks at its webhook as it is now, makes the attempt, decides what follows |
+//! | `admission.rs` | which attempts may start now: slow endpoints hold up nobody |
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
+//! | `retry_after.rs` | how long an endpoint asks to be left alone |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
 //! | `gate.rs` | a last look at the webhook when connecting has taken its time |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
@@ -16,6 +18,7 @@
 //! | `recorder.rs` | records on their way to history, in batches |
 //! | `guard.rs` | when a message may be acknowledged |
 
+mod admission;
 mod client;
 mod delivery;
 mod events;
@@ -27,6 +30,7 @@ mod metrics;
 mod opening;
 mod post;
 mod recorder;
+mod retry_after;
 mod tasks;
 mod webhooks;
 
@@ -38,6 +42,7 @@ use proto::channel::GrpcChannel;
 use runtime::{Resolver, Tasks};
 use tokio::sync::Semaphore;
 
+use admission::{Admission, Bounds};
 pub use client::ClientError;
 use client::Clients;
 use delivery::Delivering;
@@ -48,6 +53,9 @@ use opening::Opening;
 use post::Poster;
 pub use recorder::{RecordSink, broker_sink, direct_sink};
 use webhooks::Webhooks;
+
+/// How long an attempt may run before its endpoint counts as slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// How deliveries are made.
 #[derive(Clone, Debug)]
@@ -62,8 +70,10 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// When failed attempts are repeated.
     pub schedule: RetrySchedule,
-    /// Attempts under way at once; retries have half as many beside.
+    /// Attempts under way at once; retries have half as many beside, and so have attempts to slow endpoints.
     pub max_in_flight: u16,
+    /// Attempts under way at once for a webhook whose endpoint is slow.
+    pub max_in_flight_per_slow_webhook: u16,
 }
 
 /// A file of certificates that cannot be read.
@@ -90,6 +100,7 @@ impl Settings {
             connect_timeout: delivery.connect_timeout.0,
             schedule: delivery.retry_schedule.0.clone(),
             max_in_flight: delivery.max_in_flight,
+            max_in_flight_per_slow_webhook: delivery.max_in_flight_per_slow_webhook,
         })
     }
 }
@@ -121,6 +132,12 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
     let clients = Clients::new(settings, Arc::clone(&parts.resolver))?;
     let webhooks = Arc::new(Webhooks::new(parts.configuration));
     let history = History::new(parts.history, tasks.clone());
+    let cap = usize::from(settings.max_in_flight.max(2));
+    let admission = Admission::new(Bounds {
+        slow_after: SLOW_AFTER,
+        webhook: usize::from(settings.max_in_flight_per_slow_webhook.max(1)),
+        room: cap / 2,
+    });
     let delivering = Arc::new(Delivering {
         webhooks: Arc::clone(&webhooks),
         poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
@@ -128,11 +145,11 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
         broker: Arc::clone(&parts.broker),
         schedule: settings.schedule.clone(),
         clock: Arc::clone(&parts.clock),
-        metrics: Metrics::new(&webhooks),
+        metrics: Metrics::new(&webhooks, &admission),
         in_hand: InHand::default(),
+        admission,
         shutdown: tasks.shutdown_token().clone(),
     });
-    let cap = usize::from(settings.max_in_flight.max(2));
     let first = Arc::new(Semaphore::new(cap));
     let repeats = Arc::new(Semaphore::new(cap / 2));
     let opening = Opening::new(history.clone());

@@ -8,7 +8,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 
-use crate::{delivery::Job, post::Posted, webhooks::Webhooks};
+use crate::{admission::Admission, delivery::Job, post::Posted, webhooks::Webhooks};
 
 /// Bounds for latencies, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
@@ -17,10 +17,11 @@ pub(crate) struct Metrics {
     attempts: Counter<u64>,
     duration: Histogram<f64>,
     latency: Histogram<f64>,
+    put_off: Counter<u64>,
 }
 
 impl Metrics {
-    pub(crate) fn new(webhooks: &Arc<Webhooks>) -> Self {
+    pub(crate) fn new(webhooks: &Arc<Webhooks>, admission: &Arc<Admission>) -> Self {
         let meter = runtime::metrics("dispatcher");
         let seconds = |name: &'static str, text: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
@@ -33,7 +34,17 @@ impl Metrics {
             .with_description("Time since the webhooks were brought up to date")
             .with_callback(move |observer| observer.observe(known.age().as_secs_f64(), &[]))
             .build();
+        let slow = Arc::clone(admission);
+        meter
+            .u64_observable_gauge("webhooks.slow")
+            .with_description("Webhooks whose endpoint counts as slow")
+            .with_callback(move |observer| observer.observe(slow.slow_webhooks() as u64, &[]))
+            .build();
         Self {
+            put_off: meter
+                .u64_counter("webhooks.attempts.put_off")
+                .with_description("Attempts that wait in history because the endpoint is slow and has enough under way")
+                .build(),
             attempts: meter
                 .u64_counter("webhooks.attempts")
                 .with_description("Attempts by outcome: delivered, or the class of the error")
@@ -44,6 +55,10 @@ impl Metrics {
                 "From accepting an event to the start of its first attempt",
             ),
         }
+    }
+
+    pub(crate) fn put_off(&self) {
+        self.put_off.add(1, &[]);
     }
 
     pub(crate) fn attempted(&self, posted: &Posted, job: &Job) {

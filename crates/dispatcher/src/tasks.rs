@@ -48,16 +48,9 @@ pub(crate) async fn run(delivering: Arc<Delivering>, lane: LaneOf, tasks: Tasks)
                 message.ack();
                 continue;
             }
-            let permit = tokio::select! {
-                biased;
-                () = delivering.shutdown.cancelled() => return,
-                permit = Arc::clone(&lane.room).acquire_owned() => permit,
-            };
-            let delivering = Arc::clone(&delivering);
-            tasks.spawn("deliver", async move {
-                delivering.deliver(job, guard::promise(message)).await;
-                drop(permit);
-            });
+            if !delivering.start(job, guard::promise(message), &lane.room, &tasks).await {
+                return;
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn record(record: internal::AttemptRecord) -> Result<Record, Invalid>
     let what = match record.what.ok_or(Invalid("what: one of attempt, hold, cancel is required"))? {
         attempt_record::What::Attempt(attempt) => What::Attempt(Box::new(self::attempt(attempt))),
         attempt_record::What::Hold(hold) => {
-            What::Hold { reason: hold_reason(&hold)?, due_at: hold.due_at, config_version: hold.config_version }
+            let reason = hold_reason(hold.reason()).ok_or(Invalid("hold.reason: is required"))?;
+            What::Hold { reason, due_at: hold.due_at, config_version: hold.config_version }
         }
         attempt_record::What::Cancel(cancel) => {
             What::Cancel { at: cancel.at, error_class: clean(cancel.error_class), error: clean(cancel.error) }
@@ -32,11 +33,13 @@ pub(crate) fn record(record: internal::AttemptRecord) -> Result<Record, Invalid>
     Ok(Record { delivery, number: number(record.number)?, body: record.body, what })
 }
 
-fn hold_reason(hold: &internal::Hold) -> Result<HoldReason, Invalid> {
-    match hold.reason() {
-        internal::HoldReason::Unspecified => Err(Invalid("hold.reason: is required")),
-        internal::HoldReason::Inactive => Ok(HoldReason::Inactive),
-        internal::HoldReason::UnknownWebhook => Ok(HoldReason::UnknownWebhook),
+const fn hold_reason(reason: internal::HoldReason) -> Option<HoldReason> {
+    match reason {
+        internal::HoldReason::Unspecified => None,
+        internal::HoldReason::Inactive => Some(HoldReason::Inactive),
+        internal::HoldReason::UnknownWebhook => Some(HoldReason::UnknownWebhook),
+        internal::HoldReason::Busy => Some(HoldReason::Busy),
+        internal::HoldReason::RetryAfter => Some(HoldReason::RetryAfter),
     }
 }
 
@@ -83,6 +86,7 @@ fn delivery(delivery: internal::DeliveryRef) -> Result<Delivery, Invalid> {
 
 fn attempt(attempt: internal::Attempt) -> Attempt {
     Attempt {
+        next_held: hold_reason(attempt.next_held()),
         started_at: attempt.started_at,
         duration_us: attempt.duration_us.max(0),
         delivered: attempt.delivered,

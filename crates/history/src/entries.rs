@@ -47,6 +47,9 @@ const fn waits_for(reason: HoldReason) -> &'static str {
     match reason {
         HoldReason::Inactive => "webhook inactive",
         HoldReason::UnknownWebhook => "webhook not known to the dispatcher yet",
+        HoldReason::Busy => "endpoint slow",
+        HoldReason::RetryAfter => "endpoint asked to wait (Retry-After)",
+        HoldReason::Overdue => "queued again after it was lost",
     }
 }
 

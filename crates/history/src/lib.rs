@@ -25,6 +25,7 @@ mod recording;
 mod registry;
 mod release;
 pub mod store;
+mod sweep;
 
 /// Largest request of the dispatcher: a batch of events with their bodies.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
@@ -57,6 +58,12 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         let (store, broker) = (Arc::clone(&parts.store), Arc::clone(&parts.broker));
         tasks.spawn("history records", consume::run(store, broker, shutdown.clone()));
     }
+    let sweeper = sweep::Sweeper {
+        store: Arc::clone(&parts.store),
+        broker: Arc::clone(&parts.broker),
+        clock: Arc::clone(&parts.clock),
+    };
+    tasks.spawn("history sweep", sweeper.run(shutdown.clone()));
     let release = release::Release {
         store: Arc::clone(&parts.store),
         broker: parts.broker,

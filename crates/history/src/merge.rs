@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::model::{Attempt, Delivery, EventKey, Record, WaitState, What};
+use crate::model::{Attempt, Delivery, EventKey, HoldReason, Record, WaitState, What};
 
 /// Which of two accounts of the same attempt stands: the greater one. An attempt that was made says more than an end
 /// without one, a success more than a failure, and of equals the first stands.
@@ -76,6 +76,16 @@ impl Wait {
             not_before: 0,
             since,
         }
+    }
+
+    /// A wait here. One for a time is not over before that.
+    const fn held(reason: HoldReason, due_at: i64, since: i64) -> Self {
+        let not_before = if reason.is_timed() { due_at } else { 0 };
+        Self { hold_reason: reason.code(), not_before, ..Self::new(WaitState::Held, due_at, since) }
+    }
+
+    const fn is_timed(&self) -> bool {
+        HoldReason::from_code(self.hold_reason).is_timed()
     }
 
     /// What a delivery waits for when its event is opened.
@@ -220,14 +230,16 @@ impl<'a> State<'a> {
                 self.attempt(record, rank, is_final);
                 if !is_final {
                     let ended_at = attempt.started_at.saturating_add(attempt.duration_us);
-                    let next = Wait::new(WaitState::Message, attempt.next_due_at, ended_at);
+                    let next = match attempt.next_held {
+                        Some(reason) => Wait::held(reason, attempt.next_due_at, ended_at),
+                        None => Wait::new(WaitState::Message, attempt.next_due_at, ended_at),
+                    };
                     self.wait_for(Wait { number: record.number.saturating_add(1), ..next });
                 }
             }
             What::Hold { reason, due_at, config_version } => {
-                let held = Wait::new(WaitState::Held, *due_at, record.delivery.matched_at);
-                let (config_version, hold_reason) = (*config_version, reason.code());
-                self.wait_for(Wait { number: record.number, config_version, hold_reason, ..held });
+                let held = Wait::held(*reason, *due_at, record.delivery.matched_at);
+                self.wait_for(Wait { number: record.number, config_version: *config_version, ..held });
             }
             What::Cancel { at, .. } => self.attempt(record, unmade(*at), true),
         }
@@ -285,14 +297,15 @@ impl<'a> State<'a> {
 ///
 /// A hold under a configuration that is not newer than the one it was last queued again under comes from a dispatcher
 /// that has not heard of that, or cannot use the webhook as it is (it is older than the subscription service): it would
-/// hold it again and again, so [`Wait::not_before`] stays.
+/// hold it again and again, so [`Wait::not_before`] stays. One for a time brings its own.
 fn better_wait(old: Wait, new: Wait) -> Wait {
     const HELD: i16 = WaitState::Held.code();
     if old.number != new.number {
         return if old.number > new.number { old } else { new };
     }
     let since = old.since.max(new.since);
-    let not_before = if new.config_version <= old.config_version { old.not_before } else { 0 };
+    let rest = if new.config_version <= old.config_version || old.is_timed() { old.not_before } else { 0 };
+    let not_before = if new.is_timed() && old.state != HELD { new.not_before } else { rest.max(new.not_before) };
     let kept = match (old.state, new.state) {
         (HELD, HELD) => {
             let hold = |wait: &Wait| (wait.config_version, wait.due_at, wait.hold_reason);

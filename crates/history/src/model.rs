@@ -113,6 +113,8 @@ pub struct Attempt {
     pub response_truncated: bool,
     /// When the next attempt is due; 0: there is none.
     pub next_due_at: i64,
+    /// Why that waits here; `None`: it has a message of its own.
+    pub next_held: Option<HoldReason>,
 }
 
 /// An event about to be dispatched.
@@ -219,6 +221,12 @@ pub enum HoldReason {
     Inactive,
     /// The dispatcher does not know its webhook.
     UnknownWebhook,
+    /// Its endpoint is slow, and has as many attempts under way as it may have.
+    Busy,
+    /// Its endpoint asked for it (`Retry-After`).
+    RetryAfter,
+    /// Nothing was heard of it for longer than it may take: its message is taken for lost.
+    Overdue,
 }
 
 impl HoldReason {
@@ -228,6 +236,9 @@ impl HoldReason {
         match self {
             Self::Inactive => 1,
             Self::UnknownWebhook => 2,
+            Self::Busy => 3,
+            Self::RetryAfter => 4,
+            Self::Overdue => 5,
         }
     }
 
@@ -236,8 +247,17 @@ impl HoldReason {
     pub const fn from_code(code: i16) -> Self {
         match code {
             2 => Self::UnknownWebhook,
+            3 => Self::Busy,
+            4 => Self::RetryAfter,
+            5 => Self::Overdue,
             _ => Self::Inactive,
         }
+    }
+
+    /// Whether it waits for a time, not for news of its webhook. The stores know them by their code, from 3 on.
+    #[must_use]
+    pub const fn is_timed(self) -> bool {
+        matches!(self, Self::Busy | Self::RetryAfter | Self::Overdue)
     }
 }
 

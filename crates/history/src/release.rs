@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Record, What},
+    model::{HoldReason, Record, What},
     registry::Registry,
     store::{Released, Store, StoreError, TakeHeld, Waiting},
 };
@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 const LEASE: Duration = Duration::from_secs(30);
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
+/// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
+/// under way for it at once (by default), so that what is queued finds a place.
+const TIMED: i64 = 32;
 /// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
 const END: i64 = 500;
 const WEBHOOKS: usize = 200;
@@ -112,7 +115,7 @@ impl Release {
                 if waiting.is_empty() {
                     break;
                 }
-                self.end(waiting, "webhook deleted").await?;
+                self.end(waiting, |_| "webhook deleted").await?;
             }
         }
         Ok(())
@@ -125,20 +128,23 @@ impl Release {
             if waiting.is_empty() {
                 return Ok(());
             }
-            self.end(waiting, "expired while inactive").await?;
+            self.end(waiting, |waiting| match HoldReason::from_code(waiting.hold_reason) {
+                HoldReason::Inactive | HoldReason::UnknownWebhook => "expired while inactive",
+                _ => "expired while the endpoint was slow",
+            })
+            .await?;
         }
     }
 
     /// Ends deliveries as if their attempt had failed for good. Should one be on the wire, its outcome stands.
-    async fn end(&self, waiting: Vec<Waiting>, reason: &str) -> Result<(), StoreError> {
+    async fn end(&self, waiting: Vec<Waiting>, reason: impl Fn(&Waiting) -> &'static str) -> Result<(), StoreError> {
         let at = self.clock.now().as_micros();
-        let record = |waiting: Waiting| Record {
-            delivery: waiting.delivery,
-            number: waiting.number,
-            body: Bytes::new(),
-            what: What::Cancel { at, error_class: ErrorClass::Cancelled.name().into(), error: reason.into() },
+        let record = |waiting: Waiting| {
+            let error = reason(&waiting).to_owned();
+            let what = What::Cancel { at, error_class: ErrorClass::Cancelled.name().into(), error };
+            Record { delivery: waiting.delivery, number: waiting.number, body: Bytes::new(), what }
         };
-        let count = waiting.len();
+        let (count, reason) = (waiting.len(), waiting.first().map(&reason).unwrap_or_default());
         self.store.record(waiting.into_iter().map(record).collect()).await?;
         tracing::info!(deliveries = count, reason, "waiting deliveries are ended");
         Ok(())
@@ -149,25 +155,36 @@ impl Release {
     async fn release(&self, version: i64) -> Result<More, Trouble> {
         let mut more = More(false);
         for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
-            more.0 |= self.release_some(webhook_id, version).await?.0;
+            let now = self.clock.now();
+            let take = TakeHeld {
+                webhook_id,
+                timed: false,
+                config_version: version,
+                held_before: now.minus(LEASE).as_micros(),
+                now: now.as_micros(),
+                leased_until: now.plus(LEASE).as_micros(),
+                limit: RELEASE,
+            };
+            let taken = self.queue_again(take).await?;
+            more.0 |= i64::try_from(taken).is_ok_and(|taken| taken == RELEASE);
+            // No more of these at once: the next are for when these have been worked on.
+            self.queue_again(TakeHeld { timed: true, limit: TIMED, ..take }).await?;
         }
         Ok(more)
     }
 
-    async fn release_some(&self, webhook_id: i64, config_version: i64) -> Result<More, Trouble> {
-        let now = self.clock.now();
-        let leased_until = now.plus(LEASE).as_micros();
-        let held_before = now.minus(LEASE).as_micros();
-        let take =
-            TakeHeld { webhook_id, config_version, held_before, now: now.as_micros(), leased_until, limit: RELEASE };
+    /// Answers how many were taken.
+    async fn queue_again(&self, take: TakeHeld) -> Result<usize, Trouble> {
+        let webhook_id = take.webhook_id;
+        let lane = if take.timed { Lane::DeliverSlow } else { Lane::DeliverFast };
         let taken = self.store.take_held(take).await?;
-        let more = More(i64::try_from(taken.len()).is_ok_and(|taken| taken == RELEASE));
+        let count = taken.len();
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
         if !bodiless.is_empty() {
             // It may be in a record that has not come yet. Tried again when the lease has run out.
             tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
         }
-        let messages = ready.iter().map(|held| self.message(held)).collect();
+        let messages = ready.iter().map(|held| self.message(held, lane)).collect();
         let answers = self.broker.publish(messages).await;
         let (mut queued, mut refused, mut trouble) = (Vec::new(), Vec::new(), None);
         for (held, answer) in ready.into_iter().zip(answers) {
@@ -181,13 +198,13 @@ impl Release {
         }
         self.store.released(&queued).await?;
         self.store.not_released(&refused).await?;
-        if !queued.is_empty() {
+        if !queued.is_empty() && !take.timed {
             tracing::info!(webhook_id, deliveries = queued.len(), "held deliveries are queued again");
         }
-        trouble.map_or(Ok(more), |error| Err(error.into()))
+        trouble.map_or(Ok(count), |error| Err(error.into()))
     }
 
-    fn message(&self, held: &Released) -> Outgoing {
+    fn message(&self, held: &Released, lane: Lane) -> Outgoing {
         let delivery = &held.delivery;
         let task = DeliveryTask {
             delivery: Some(DeliveryRef {
@@ -206,7 +223,7 @@ impl Release {
             body: held.body.clone().unwrap_or_default(),
         };
         Outgoing {
-            lane: Lane::DeliverFast,
+            lane,
             delay: Duration::ZERO,
             body: task.encode_to_vec().into(),
             message_id: self.ids.uuid(),

@@ -5,4 +5,5 @@
 mod changing;
 mod lanes;
 mod matching;
+mod slow;
 mod world;

@@ -200,6 +200,7 @@ impl Bench {
             connect_timeout: LIMIT,
             schedule: RetrySchedule::default(),
             max_in_flight: room,
+            max_in_flight_per_slow_webhook: 2,
         };
         let tasks = Tasks::new();
         let parts = Parts {

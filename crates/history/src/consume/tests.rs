@@ -73,6 +73,10 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
+    async fn hold_overdue(&self, _: i64, _: i64, _: i64) -> Result<u64, StoreError> {
+        Err(NOTHING)
+    }
+
     async fn forget_claims(&self, _: i64, _: i64) -> Result<u64, StoreError> {
         Err(NOTHING)
     }

@@ -77,6 +77,11 @@ fn attempt(started_at: i64, delivered: bool, next_due_at: i64) -> What {
     What::Attempt(Box::new(Attempt { started_at, delivered, next_due_at, ..Attempt::default() }))
 }
 
+fn asked_to_wait(started_at: i64, next_due_at: i64) -> What {
+    let next_held = Some(HoldReason::RetryAfter);
+    What::Attempt(Box::new(Attempt { started_at, next_due_at, next_held, ..Attempt::default() }))
+}
+
 fn hold(config_version: i64) -> What {
     hold_for(config_version, HoldReason::Inactive)
 }
@@ -101,7 +106,13 @@ fn any_record() -> impl Strategy<Value = Record> {
     let what = prop_oneof![
         4 => (0..1_000_000i64, prop::bool::weighted(0.2), prop_oneof![Just(0), 2000..9000i64])
             .prop_map(|(at, delivered, next)| attempt(at, delivered, next)),
-        2 => (1..5i64, prop_oneof![Just(HoldReason::Inactive), Just(HoldReason::UnknownWebhook)])
+        1 => (0..1_000_000i64, 2000..9000i64).prop_map(|(at, next)| asked_to_wait(at, next)),
+        2 => (1..5i64, prop_oneof![
+            Just(HoldReason::Inactive),
+            Just(HoldReason::UnknownWebhook),
+            Just(HoldReason::Busy),
+            Just(HoldReason::RetryAfter),
+        ])
             .prop_map(|(version, reason)| hold_for(version, reason)),
         1 => (0..1_000_000i64).prop_map(cancel),
     ];

@@ -177,7 +177,7 @@ impl From<WaitRow> for Entry {
             number: row.number,
             status: Status::Pending,
             time: row.since,
-            due_at: held.is_none().then_some(row.due_at),
+            due_at: held.is_none_or(HoldReason::is_timed).then_some(row.due_at),
             held,
             duration_us: 0,
             response_code: 0,

@@ -154,7 +154,9 @@ pub struct Released {
 pub struct TakeHeld {
     /// Their webhook.
     pub webhook_id: i64,
-    /// Only what was held under this configuration version or an earlier one …
+    /// Whether to take those that are held until a time which has come, instead of those that are held for their webhook.
+    pub timed: bool,
+    /// Of the latter only what was held under this configuration version or an earlier one …
     pub config_version: i64,
     /// … or before this time: a version that is still unknown then is one that was lost, with a database that was
     /// restored from a backup.
@@ -163,7 +165,8 @@ pub struct TakeHeld {
     pub now: i64,
     /// Until when nobody else takes them.
     pub leased_until: i64,
-    /// How many at most; those that wait longest first.
+    /// How many at most; those that wait longest first. Of timed ones what was queued again before, and of which nothing
+    /// was heard since, counts towards it.
     pub limit: i64,
 }
 
@@ -175,6 +178,8 @@ pub struct Waiting {
     pub delivery: Delivery,
     /// The attempt waited for.
     pub number: i32,
+    /// Why it is held, if it is.
+    pub hold_reason: i16,
 }
 
 /// A delivery with all its entries.
@@ -246,6 +251,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is held and has waited since before `before`; at most `limit`.
     async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Holds, as overdue since now, deliveries that wait elsewhere and were due before `before`, at most `limit`; answers
+    /// how many.
+    async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError>;
 
     /// Forgets claims made before `before`, at most `limit`; answers how many.
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError>;

@@ -9,6 +9,7 @@ mod open;
 mod read;
 mod record;
 mod release;
+mod timed;
 
 /// Runs each test against each store.
 macro_rules! contract {
@@ -71,6 +72,10 @@ contract! {
     release::a_hold_under_no_newer_configuration_than_its_release_rests_until_the_lease_is_over,
     release::each_delivery_is_taken_with_its_own_body,
     release::waits_of_webhooks_and_long_waits_are_found,
+    timed::a_timed_hold_is_taken_when_its_time_has_come,
+    timed::an_attempt_may_leave_its_next_one_here,
+    timed::what_was_queued_again_counts_until_something_is_heard_of_it,
+    timed::what_is_overdue_elsewhere_is_held,
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
     read::a_delivery_has_everything,

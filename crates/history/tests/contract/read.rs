@@ -89,6 +89,7 @@ pub(crate) async fn a_delivery_has_everything(store: Any) {
         response_body: vec![0xff, 0, 7].into(),
         response_truncated: true,
         next_due_at: 9000,
+        next_held: None,
     };
     let mut first = record(1, 1, What::Attempt(Box::new(attempt)));
     first.body = "sent".into();

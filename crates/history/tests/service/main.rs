@@ -8,4 +8,5 @@ mod lane;
 mod reading;
 mod recording;
 mod started;
+mod timed;
 mod waiting;

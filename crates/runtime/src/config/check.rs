@@ -12,6 +12,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(must(key, &format!("be longer than {period}, such as {example}")));
         }
     }
+    if delivery.max_in_flight_per_slow_webhook == 0 {
+        return Err(must("delivery.max_in_flight_per_slow_webhook", "be at least 1, such as 32"));
+    }
     if delivery.max_in_flight == 0 {
         return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
     }

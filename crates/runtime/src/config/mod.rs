@@ -120,6 +120,8 @@ pub struct Delivery {
     pub retry_schedule: Schedule,
     /// Attempts under way at once in one dispatcher.
     pub max_in_flight: u16,
+    /// Of these, for a webhook whose endpoint is slow (over a second).
+    pub max_in_flight_per_slow_webhook: u16,
 }
 
 /// Encryption at rest.
@@ -203,6 +205,7 @@ impl Default for Delivery {
             connect_timeout: Period::from_secs(5),
             retry_schedule: Schedule::default(),
             max_in_flight: 512,
+            max_in_flight_per_slow_webhook: 32,
         }
     }
 }

@@ -249,6 +249,10 @@ impl Store for Postgres {
         self.run(release::held_since(&self.pool, before, limit)).await
     }
 
+    async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
+        self.run(release::hold_overdue(&self.pool, before, now, limit)).await
+    }
+
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.run(release::forget_claims(&self.pool, before, limit)).await
     }

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    model::{Delivery, WaitState},
+    model::{Delivery, HoldReason, WaitState},
     store::{Released, TakeHeld, Waiting, list::delivery_columns},
 };
 
@@ -38,11 +38,12 @@ struct BodyRow {
     content: Vec<u8>,
 }
 
-pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
-    let taken: Vec<Taken> = sqlx::query_as(concat!(
+/// Takes what is held for its webhook.
+async fn take_for_webhook(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $3 \
          WHERE delivery_id = ANY(ARRAY(\
-         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = $2 AND (config_version <= $3 \
+         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = $2 AND (config_version <= $3 \
          OR due_at < $6) AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
         ", number, generation"
@@ -54,7 +55,30 @@ pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Relea
     .bind(take.limit)
     .bind(take.held_before)
     .fetch_all(pool)
-    .await?;
+    .await
+}
+
+/// Takes what was held until a time that has come.
+async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
+         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason >= 3 AND webhook_id = $2 \
+         AND leased_until <= $3 AND not_before <= $3 ORDER BY not_before LIMIT greatest(0, $4 - (\
+         SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
+         FOR UPDATE SKIP LOCKED)) RETURNING ",
+        delivery_columns!(),
+        ", number, generation"
+    ))
+    .bind(take.leased_until)
+    .bind(take.webhook_id)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
+    let taken = if take.timed { take_timed(pool, take).await? } else { take_for_webhook(pool, take).await? };
     if taken.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,7 +150,7 @@ pub(super) async fn waiting_for(
     sqlx::query_as(concat!(
         "SELECT ",
         delivery_columns!(),
-        ", number FROM pending JOIN UNNEST($1::text[], $2::bigint[]) AS u (instance, webhook_id) \
+        ", number, hold_reason FROM pending JOIN UNNEST($1::text[], $2::bigint[]) AS u (instance, webhook_id) \
          USING (instance, webhook_id) LIMIT $3"
     ))
     .bind(webhooks.iter().map(|webhook| webhook.0.as_str()).collect::<Vec<_>>())
@@ -140,12 +164,29 @@ pub(super) async fn held_since(pool: &PgPool, before: i64, limit: i64) -> Result
     sqlx::query_as(concat!(
         "SELECT ",
         delivery_columns!(),
-        ", number FROM pending WHERE state = 2 AND since < $1 AND leased_until < $1 ORDER BY since LIMIT $2"
+        ", number, hold_reason FROM pending WHERE state = 2 AND since < $1 AND leased_until < $1 ORDER BY since LIMIT $2"
     ))
     .bind(before)
     .bind(limit)
     .fetch_all(pool)
     .await
+}
+
+/// Without an index of its own: it is asked for rarely, and writing one would cost every delivery.
+pub(super) async fn hold_overdue(pool: &PgPool, before: i64, now: i64, limit: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pending SET state = $1, hold_reason = $2, leased_until = 0, not_before = $3 \
+         WHERE delivery_id = ANY(ARRAY(SELECT delivery_id FROM pending \
+         WHERE state <> $1 AND number > 0 AND due_at < $4 LIMIT $5 FOR UPDATE SKIP LOCKED))",
+    )
+    .bind(WaitState::Held.code())
+    .bind(HoldReason::Overdue.code())
+    .bind(now)
+    .bind(before)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 pub(super) async fn forget_claims(pool: &PgPool, before: i64, limit: i64) -> Result<u64, sqlx::Error> {

@@ -208,6 +208,10 @@ impl Store for Sqlite {
         release::held_since(&self.readers, before, limit).await.map_err(|error| self.failed(error))
     }
 
+    async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
+        self.writer.run(|answer| Job::HoldOverdue { before, now, limit, answer }).await
+    }
+
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.writer.run(|answer| Job::ForgetClaims { before, limit, answer }).await
     }

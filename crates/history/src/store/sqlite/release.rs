@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::{read, write};
 use crate::{
-    model::{Delivery, WaitState},
+    model::{Delivery, HoldReason, WaitState},
     store::{Released, TakeHeld, Waiting, list::delivery_columns},
 };
 
@@ -31,11 +31,12 @@ struct Taken {
     generation: i32,
 }
 
-pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
-    let taken: Vec<Taken> = sqlx::query_as(concat!(
+/// Takes what is held for its webhook.
+async fn take_for_webhook(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = ?1, not_before = ?1, config_version = ?3 \
          WHERE delivery_id IN (\
-         SELECT delivery_id FROM pending WHERE state = 2 AND webhook_id = ?2 AND (config_version <= ?3 \
+         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = ?2 AND (config_version <= ?3 \
          OR due_at < ?6) AND leased_until <= ?4 AND not_before <= ?4 ORDER BY since LIMIT ?5) RETURNING ",
         delivery_columns!(),
         ", number, generation"
@@ -46,8 +47,31 @@ pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld)
     .bind(take.now)
     .bind(take.limit)
     .bind(take.held_before)
-    .fetch_all(&mut *connection)
-    .await?;
+    .fetch_all(connection)
+    .await
+}
+
+/// Takes what was held until a time that has come.
+async fn take_timed(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = ?1 WHERE delivery_id IN (\
+         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason >= 3 AND webhook_id = ?2 \
+         AND leased_until <= ?3 AND not_before <= ?3 ORDER BY not_before LIMIT max(0, ?4 - (\
+         SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = ?2))) RETURNING ",
+        delivery_columns!(),
+        ", number, generation"
+    ))
+    .bind(take.leased_until)
+    .bind(take.webhook_id)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(connection)
+    .await
+}
+
+pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
+    let taken =
+        if take.timed { take_timed(connection, take).await? } else { take_for_webhook(connection, take).await? };
     let bodies = bodies(connection, &taken).await?;
     let released = taken.into_iter().map(|row| Released {
         body: bodies.get(&key(&row.delivery)).cloned(),
@@ -126,7 +150,8 @@ pub(super) async fn waiting_for(
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut query = QueryBuilder::<Sqlite>::new(concat!("SELECT ", delivery_columns!(), ", number FROM ("));
+    let mut query =
+        QueryBuilder::<Sqlite>::new(concat!("SELECT ", delivery_columns!(), ", number, hold_reason FROM ("));
     query.push_values(webhooks, |mut row, (instance, webhook_id)| {
         row.push_bind(instance.clone()).push_bind(*webhook_id);
     });
@@ -139,12 +164,33 @@ pub(super) async fn held_since(readers: &SqlitePool, before: i64, limit: i64) ->
     sqlx::query_as(concat!(
         "SELECT ",
         delivery_columns!(),
-        ", number FROM pending WHERE state = 2 AND since < ?1 AND leased_until < ?1 ORDER BY since LIMIT ?2"
+        ", number, hold_reason FROM pending WHERE state = 2 AND since < ?1 AND leased_until < ?1 ORDER BY since LIMIT ?2"
     ))
     .bind(before)
     .bind(limit)
     .fetch_all(readers)
     .await
+}
+
+/// Without an index of its own: it is asked for rarely, and writing one would cost every delivery.
+pub(super) async fn hold_overdue(
+    connection: &mut SqliteConnection,
+    before: i64,
+    now: i64,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pending SET state = ?1, hold_reason = ?2, leased_until = 0, not_before = ?3 WHERE delivery_id IN (\
+         SELECT delivery_id FROM pending WHERE state <> ?1 AND number > 0 AND due_at < ?4 LIMIT ?5)",
+    )
+    .bind(WaitState::Held.code())
+    .bind(HoldReason::Overdue.code())
+    .bind(now)
+    .bind(before)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 pub(super) async fn forget_claims(

@@ -30,6 +30,7 @@ pub(super) enum Job {
     Record { records: Arc<[Record]>, answer: Answer<()> },
     TakeHeld { take: TakeHeld, answer: Answer<Vec<Released>> },
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
+    HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
 }
 
@@ -46,7 +47,7 @@ impl Job {
         match self {
             Self::Open { events, .. } => events.iter().map(|event| 1 + event.deliveries.len()).sum(),
             Self::Record { records, .. } => records.len(),
-            Self::TakeHeld { .. } | Self::ForgetClaims { .. } => ROWS,
+            Self::TakeHeld { .. } | Self::HoldOverdue { .. } | Self::ForgetClaims { .. } => ROWS,
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -58,6 +59,9 @@ impl Job {
             Self::TakeHeld { take, .. } => release::take_held(connection, *take).await.map(Done::Taken),
             Self::Settle { leases, queued, .. } => {
                 release::settle(connection, leases, *queued).await.map(|()| Done::Nothing)
+            }
+            Self::HoldOverdue { before, now, limit, .. } => {
+                release::hold_overdue(connection, *before, *now, *limit).await.map(Done::Count)
             }
             Self::ForgetClaims { before, limit, .. } => {
                 release::forget_claims(connection, *before, *limit).await.map(Done::Count)
@@ -71,7 +75,9 @@ impl Job {
             (Self::Open { answer, .. }, Done::Opened(results)) => drop(answer.send(Ok(results))),
             (Self::Record { answer, .. } | Self::Settle { answer, .. }, Done::Nothing) => drop(answer.send(Ok(()))),
             (Self::TakeHeld { answer, .. }, Done::Taken(taken)) => drop(answer.send(Ok(taken))),
-            (Self::ForgetClaims { answer, .. }, Done::Count(count)) => drop(answer.send(Ok(count))),
+            (Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. }, Done::Count(count)) => {
+                drop(answer.send(Ok(count)));
+            }
             _ => {}
         }
     }
@@ -81,7 +87,7 @@ impl Job {
             Self::Open { answer, .. } => drop(answer.send(Err(error))),
             Self::Record { answer, .. } | Self::Settle { answer, .. } => drop(answer.send(Err(error))),
             Self::TakeHeld { answer, .. } => drop(answer.send(Err(error))),
-            Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
+            Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
         }
     }
 }
