@@ -14,6 +14,7 @@ mod filters;
 mod grpc_input;
 mod guides;
 mod harness;
+mod isolation;
 mod matching;
 mod openapi;
 mod pausing;
