@@ -64,9 +64,9 @@ impl Counts {
         parts.join(", ")
     }
 
-    /// The numbers and of how many tests.
+    /// The numbers and how many tests there are.
     pub(crate) fn sentence(&self) -> String {
-        format!("{} of {}", self.numbers(), self.total)
+        format!("{}, {} in all", self.numbers(), self.total)
     }
 
     /// How many of a hundred passed; all only when none is missing. `None` where there are no tests.
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(new(None, Some(1), Some(4), Some(2), Some(1)), Some(counts(2, 1, 1, 1)));
         assert_eq!(
             new(Some(48), Some(0), Some(48), Some(44), Some(3)).unwrap().sentence(),
-            "44 passed, 3 failed, 1 other, 0 untested of 48"
+            "44 passed, 3 failed, 1 other, 0 untested, 48 in all"
         );
     }
 

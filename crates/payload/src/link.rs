@@ -22,17 +22,35 @@ impl Link {
         if !fits || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
-        // What needs no change is kept as it was written, so that receivers can compare it.
-        let plain =
-            address.chars().all(is_plain) && (address.starts_with("https://") || address.starts_with("http://"));
+        // What needs no change is kept as it was written, so that receivers can compare it. Browsers forgive more in what
+        // stands before the path than the targets do.
+        let plain = address.chars().all(is_plain)
+            && (address.starts_with("https://") || address.starts_with("http://"))
+            && authority(address).eq_ignore_ascii_case(authority(url.as_str()));
         let text = if plain { address.to_owned() } else { encode(url.as_str()) };
         (text.len() <= MAX).then_some(Self(text))
+    }
+
+    /// Whether Discord takes it as the address of an embed: it refuses a message with a host that has no dot, for one.
+    pub(crate) fn suits_embeds(&self) -> bool {
+        let host = authority(&self.0).split(':').next().unwrap_or_default();
+        let fits = |label: &str| {
+            let letters = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            letters && (1..=63).contains(&label.len())
+        };
+        host.len() <= 253 && host.contains('.') && host.split('.').all(fits)
     }
 
     /// The address.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Host and port.
+fn authority(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 fn is_plain(letter: char) -> bool {
@@ -76,11 +94,24 @@ mod tests {
             ("https://a.b/?q=<b>|*[c]'`\\", "https://a.b/?q=%3Cb%3E%7C%2A%5Bc%5D%27%60%5C"),
             ("https://münchen.de/ü", "https://xn--mnchen-3ya.de/%C3%BC"),
             ("HTTPS://A.B", "https://a.b/"),
+            ("https:///a.b/c", "https://a.b/c"),
+            ("https://@a.b/c", "https://a.b/c"),
+            ("https:a.b/c", "https://a.b/c"),
+            ("https://a.b\\\\@c.d/", "https://a.b//@c.d/"),
             ("http://[2001:db8::1]/[x]", "http://[2001:db8::1]/%5Bx%5D"),
         ];
         for (address, expected) in cases {
             assert_eq!(link(address).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn addresses_that_discord_refuses_are_known() {
+        let suits = |address: &str| Link::new(address).unwrap().suits_embeds();
+        assert!(["https://a.b", "https://a.b:8080/c", "http://192.0.2.1/", "https://a.b?c"].into_iter().all(suits));
+        let long = format!("http://{}.b/", "a".repeat(64));
+        let refused = ["http://testmo/a.b", "http://localhost:8080", "http://[2001:db8::1]/a.b", "http://testmo./"];
+        assert!(!refused.into_iter().chain(["http://a_b.c/", "http://a..b/", &long]).any(suits));
     }
 
     #[test]

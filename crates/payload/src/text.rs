@@ -11,6 +11,8 @@ const KEPT: usize = 8192;
 const LINES: usize = 12;
 /// Code points of one visible character, more than any emoji or script needs; towers of accents are higher.
 const CLUSTER: usize = 16;
+/// Longer names of emoji there are none. In characters.
+const EMOJI: usize = 100;
 /// Left-to-right mark: what follows a right-to-left text goes on in its own direction.
 const LRM: char = '\u{200E}';
 
@@ -52,12 +54,17 @@ impl Text {
 
     /// The first characters of it, for use within a longer text.
     pub(crate) fn short(&self, units: usize) -> Self {
-        let mut text = String::new();
+        let mut text = String::with_capacity(self.text.len().min(4 * units));
         fit(&mut text, self, units, &Verbatim);
         Self { text, ..*self }
     }
 
     fn clean(raw: &str, lines: usize) -> Self {
+        // Most names: nothing below concerns them.
+        let spaced = raw.starts_with(' ') || raw.ends_with(' ') || raw.contains("  ");
+        if raw.len() <= KEPT && !spaced && raw.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Self { text: raw.to_owned(), rtl: false, joined: false };
+        }
         let (mut text, mut gap, mut line, mut flag) = (String::with_capacity(raw.len().min(KEPT)), None, 1, false);
         let (mut rtl, mut joined) = (false, false);
         for letter in raw.chars() {
@@ -66,6 +73,7 @@ impl Text {
             }
             flag = letter == '\u{1F3F4}' || (flag && is_tag(letter));
             match letter {
+                '!'..='~' if gap.is_none() => text.push(letter),
                 '\n' | '\r' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => gap = Some('\n'),
                 _ if is_space(letter) => gap = gap.or(Some(' ')),
                 _ if is_dropped(letter) || (is_tag(letter) && !flag) => {}
@@ -87,12 +95,17 @@ impl Text {
         Self { text, rtl, joined }
     }
 
-    /// Its visible characters, and where they begin.
-    fn clusters(&self) -> impl Iterator<Item = (usize, &str)> {
-        let found = self.joined.then(|| self.text.grapheme_indices(true));
-        let letter = |(index, letter): (usize, char)| (index, &self.text[index..index + letter.len_utf8()]);
-        let letters = (!self.joined).then(|| self.text.char_indices().map(letter));
-        found.into_iter().flatten().chain(letters.into_iter().flatten())
+    /// The first visible character of a rest of it.
+    fn cluster<'a>(&self, rest: &'a str) -> &'a str {
+        let first = if self.joined { rest.graphemes(true).next() } else { None };
+        first.unwrap_or_else(|| &rest[..rest.chars().next().map_or(0, char::len_utf8)])
+    }
+
+    /// How many letters, digits and spaces begin a rest of it, which no target gives a meaning. In bytes.
+    fn plain(&self, rest: &str) -> usize {
+        let plain = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b' ').count();
+        // The last one may be one character with what follows.
+        if self.joined { plain.saturating_sub(1) } else { plain }
     }
 }
 
@@ -145,6 +158,16 @@ pub(crate) trait Syntax {
     fn escape(&self, before: Option<char>, rest: &str, out: &mut String);
 }
 
+/// Whether a colon before `rest` begins the name of an emoji, such as `:tada:`. Slack and Discord know the same ones, and
+/// workspaces have their own, in any script.
+pub(crate) fn is_emoji(rest: &str) -> bool {
+    let fits = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '+' | '\'');
+    let Some((end, ':')) = rest.char_indices().take(EMOJI).find(|(_, letter)| !fits(*letter)) else { return false };
+    let name = &rest[..end];
+    // Other digits are a time of day.
+    matches!(name, "100" | "1234") || !name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Nothing has a meaning.
 struct Verbatim;
 
@@ -154,9 +177,9 @@ impl Syntax for Verbatim {
     }
 }
 
-/// Length as targets count it.
+/// Length as targets count it: one for each character, two for those that take four bytes.
 pub(crate) fn units(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
+    text.bytes().map(|byte| usize::from(!(0x80..0xC0).contains(&byte)) + usize::from(byte >= 0xF0)).sum()
 }
 
 /// Writes `text` in a target's syntax, in at most `limit` UTF-16 units, `…` included where it is cut. No visible
@@ -164,23 +187,35 @@ pub(crate) fn units(text: &str) -> usize {
 pub(crate) fn fit(out: &mut String, text: &Text, limit: usize, syntax: &impl Syntax) {
     // Room for the mark of direction.
     let limit = limit - usize::from(text.rtl);
+    out.reserve(text.text.len().min(limit));
     let (start, mut used, mut kept, mut before) = (out.len(), 0, out.len(), None);
-    for (index, cluster) in text.clusters() {
-        for (offset, letter) in cluster.char_indices().take(CLUSTER) {
-            let written = out.len();
-            syntax.escape(before, &text.text[index + offset..], out);
-            used += units(&out[written..]);
-            before = Some(letter);
-        }
-        if used > limit {
-            let end = out[start..kept].trim_end().len();
-            out.truncate(start + end);
-            out.push('…');
-            break;
-        }
+    let mut rest = text.text.as_str();
+    while used <= limit && !rest.is_empty() {
+        let plain = text.plain(rest);
+        let written = if plain > 0 && used + plain < limit {
+            out.push_str(&rest[..plain]);
+            used += plain;
+            plain
+        } else {
+            let cluster = text.cluster(rest);
+            for (offset, letter) in cluster.char_indices().take(CLUSTER) {
+                let from = out.len();
+                syntax.escape(before, &rest[offset..], out);
+                used += units(&out[from..]);
+                before = Some(letter);
+            }
+            cluster.len()
+        };
+        before = rest[..written].chars().next_back().or(before);
+        rest = &rest[written..];
         if used < limit {
             kept = out.len();
         }
+    }
+    if used > limit {
+        let end = out[start..kept].trim_end().len();
+        out.truncate(start + end);
+        out.push('…');
     }
     if text.rtl {
         out.push(LRM);
@@ -189,6 +224,8 @@ pub(crate) fn fit(out: &mut String, text: &Text, limit: usize, syntax: &impl Syn
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn cut(text: &str, limit: usize) -> String {
@@ -224,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn names_of_emoji_are_told_from_times_of_day() {
+        assert!(["tada: x", "+1:", "100:", "é:", "a_b-c:"].iter().all(|rest| is_emoji(rest)));
+        assert!(["", ":", "30:45", "a b:", "tada", " x:", "//a.b:"].iter().all(|rest| !is_emoji(rest)));
+    }
+
+    #[test]
+    fn lengths_are_counted_in_utf_16() {
+        let text = "aé漢😀\u{FFFF}\u{10000}e\u{301}";
+        assert_eq!(units(text), text.encode_utf16().count());
+    }
+
+    #[test]
     fn what_cannot_be_seen_is_gone() {
         assert_eq!(Text::line("a\u{0}\u{1b}[31m\u{202e}b\u{2066}\u{200b}\u{feff}c\u{e0041}").text, "a[31mbc");
         assert_eq!(Text::line("  a \t\r\n\u{2028} b\u{3164} ").text, "a b");
@@ -246,5 +295,28 @@ mod tests {
     fn the_direction_of_a_text_ends_with_it() {
         assert_eq!(cut("שלום", 9), "שלום\u{200E}");
         assert_eq!(cut("שלום", 4), "של…\u{200E}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_cut_between_visible_characters(
+            parts in prop::collection::vec(
+                prop_oneof!["\\PC", Just("👩🏻‍❤️‍💋‍👨🏻".to_owned()), Just("e\u{301}\u{302}".to_owned()), Just("🇩🇪".to_owned())],
+                0..30,
+            ),
+            limit in 2..60_usize,
+        ) {
+            let text = Text::line(&parts.concat());
+            let mut out = String::new();
+            fit(&mut out, &text, limit, &Verbatim);
+            prop_assert!(units(&out) <= limit);
+            let shown = out.trim_end_matches(LRM);
+            if shown != text.text {
+                let start = shown.strip_suffix('…').unwrap();
+                prop_assert!(text.text.starts_with(start));
+                let mut ends = text.text.grapheme_indices(true).map(|(index, _)| index);
+                prop_assert!(start.is_empty() || ends.any(|end| text.text[..end].trim_end() == start), "{:?} of {:?}", start, text);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Discord's text syntax.
 
-use crate::text::Syntax;
+use crate::text::{Syntax, is_emoji};
 
 /// Keeps apart what would be read as one thing, and is not seen.
 const APART: char = '\u{200B}';
@@ -17,8 +17,8 @@ impl Syntax for Markdown {
             // Headings, small print and lists.
             '#' | '-' | '+' => line_start,
             '.' | ')' => before.is_some_and(|before| before.is_ascii_digit()) && rest[1..].starts_with([' ', '\n']),
-            // An address would become a link.
-            ':' => rest[1..].starts_with("//"),
+            // An address would become a link, a name of an emoji a picture.
+            ':' => rest[1..].starts_with("//") || is_emoji(&rest[1..]),
             _ => false,
         };
         if escaped {
@@ -69,9 +69,10 @@ mod tests {
             ("**b** _i_ ~~s~~ `c` ||x||", r"\*\*b\*\* \_i\_ \~\~s\~\~ \`c\` \|\|x\|\|"),
             ("[a](https://b.c) <https://d>", r"\[a\](https\://b.c) \<https\://d\>"),
             ("# h\n-# small\n- a\n+ b\n1. c\n2) d\n> q", "\\# h\n\\-# small\n\\- a\n\\+ b\n1\\. c\n2\\) d\n\\> q"),
-            ("<@1> <@&2> <#3> <t:0:R> <:a:1>", r"\<@1\> \<@&2\> \<#3\> \<t:0:R\> \<:a:1\>"),
+            ("<@1> <@&2> <#3> <t:0:R> <:a:1>", r"\<@1\> \<@&2\> \<#3\> \<t:0:R\> \<\:a:1\>"),
             ("@everyone @here a - b # c", "@\u{200B}everyone @\u{200B}here a - b # c"),
             (r"\*a", r"\\\*a"),
+            (":tada: 10:30:45", r"\:tada: 10:30:45"),
         ];
         for (text, expected) in cases {
             let mut out = String::new();

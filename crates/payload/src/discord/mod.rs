@@ -91,7 +91,7 @@ impl Embed {
 }
 
 fn embed(notice: &Notice, detail: &Detail) -> Embed {
-    let (mut description, mut fields) = (Vec::new(), Vec::new());
+    let (mut description, mut fields) = (Vec::from_iter(opening(notice, detail)), Vec::new());
     for part in &notice.parts {
         match part {
             Part::Facts(facts) => fields.extend(facts.iter().map(|fact| field(fact, detail))),
@@ -135,8 +135,21 @@ fn title(notice: &Notice) -> String {
     out
 }
 
+/// An address of the embed itself.
 fn address(link: Option<&Link>) -> Option<String> {
-    link.map(|link| link.as_str().to_owned())
+    link.filter(|link| link.suits_embeds()).map(|link| link.as_str().to_owned())
+}
+
+/// Links for the text, to what title and author cannot link to.
+fn opening(notice: &Notice, detail: &Detail) -> Option<String> {
+    let title = notice.buttons.first().map_or("Open", |button| button.title);
+    let links = [(title, &notice.link), ("Open project", &notice.project.link)];
+    let links = links.into_iter().filter_map(|(title, link)| Some((title, detail.link(link.as_ref())?)));
+    let texts: Vec<_> = links
+        .filter(|(_, link)| !link.suits_embeds())
+        .map(|(title, link)| format!("[{title}]({})", link.as_str()))
+        .collect();
+    (!texts.is_empty()).then(|| texts.join(" · "))
 }
 
 fn color(tone: Tone) -> u32 {
@@ -159,8 +172,8 @@ fn paragraph(part: &Part, detail: &Detail) -> String {
     match part {
         Part::Counts(counts) => {
             let numbers: Vec<_> = counts.parts().map(|(_, number, word)| format!("**{number}** {word}")).collect();
-            let percent = counts.percent().map_or_else(String::new, |percent| format!("  {percent} % passed"));
-            format!("{}{percent}\n{} of **{}**", counts.bar(), numbers.join(" · "), counts.total).trim().to_owned()
+            let percent = counts.percent().map_or_else(String::new, |percent| format!("  {percent}% passed\n"));
+            format!("{}{percent}{} · **{}** in all", counts.bar(), numbers.join(" · "), counts.total)
         }
         Part::Changes(rows) => {
             listed(rows.iter().take(detail.rows).map(|row| change(row, detail)).collect(), rows.len())

@@ -8,22 +8,19 @@ use proto::{
 use super::{Part, Sign, Story, Thing, Tone, changed, fact, tags};
 use crate::{RenderError, phrase, text::Text};
 
+/// UTF-16 units of a case's key before its name.
+const KEY: usize = 30;
+
 pub(super) fn created(case: &Case) -> Story {
     let automated = case.has_automation.map(|has| Text::line(if has { "yes" } else { "no" }));
     Story::new("📝", Tone::News, "New test case", thing(case), "Added")
-        .facts([
-            key(case),
-            fact("Estimate", phrase::duration(case.estimate)),
-            fact("Automated", automated),
-            tags(&case.tags),
-        ])
+        .facts([fact("Estimate", phrase::duration(case.estimate)), fact("Automated", automated), tags(&case.tags)])
         .opens("Open test case")
 }
 
 pub(super) fn updated(case: &Case, changes: &[Change]) -> Result<Story, RenderError> {
     Ok(Story::new("✏️", Tone::Change, "Test case updated", thing(case), "Updated")
         .part(changed(changes)?)
-        .facts([key(case)])
         .opens("Open test case"))
 }
 
@@ -46,7 +43,6 @@ pub(super) fn links_changed(case: &Case, links: Option<&AutomationLinks>) -> Sto
     let told = if numbers.is_empty() { String::new() } else { format!(" – {}", numbers.join(", ")) };
     Story::new("🔗", Tone::Change, &format!("Automation links changed{told}"), thing(case), "Changed")
         .part((!rows.is_empty()).then_some(Part::Links(rows)))
-        .facts([key(case)])
         .opens("Open test case")
 }
 
@@ -56,17 +52,18 @@ pub(super) fn state_changed(case: &Case, state: i32, changes: &[Change]) -> Resu
         Some(_) => Story::new("♻️", Tone::Good, "Test case reactivated", thing(case), "Reactivated"),
         None => return Err(RenderError::Missing("data.state")),
     };
-    Ok(story.part(changed(changes)?).facts([key(case), tags(&case.tags)]).opens("Open test case"))
+    Ok(story.part(changed(changes)?).facts([tags(&case.tags)]).opens("Open test case"))
 }
 
 pub(super) fn deleted(case: &Case) -> Story {
-    Story::new("🗑️", Tone::Gone, "Test case deleted", thing(case), "Deleted").facts([key(case), tags(&case.tags)])
+    Story::new("🗑️", Tone::Gone, "Test case deleted", thing(case), "Deleted").facts([tags(&case.tags)])
 }
 
-fn thing(case: &Case) -> Thing {
-    Thing::new(&case.name, case.id, &case.url)
-}
-
-fn key(case: &Case) -> Option<super::Fact> {
-    fact("Key", case.key.as_deref().map(Text::line))
+/// Its key, by which people find it, and its name.
+pub(super) fn thing(case: &Case) -> Thing {
+    let mut thing = Thing::new(&case.name, case.id, &case.url);
+    if let Some(key) = case.key.as_deref().map(Text::line).filter(|key| !key.is_blank()) {
+        thing.name = Text::line(&format!("{} {}", key.short(KEY), thing.name));
+    }
+    thing
 }

@@ -7,6 +7,8 @@ mod outcomes;
 mod plans;
 mod runs;
 
+use std::fmt;
+
 use prost_types::Timestamp;
 use proto::v1::{Change, Event, User, event::Data};
 use time::OffsetDateTime;
@@ -140,18 +142,25 @@ impl Notice {
     }
 
     /// What a notification without layout says: our words and the names, most important first.
-    pub(crate) fn summary(&self) -> Vec<Text> {
+    pub(crate) fn summary(&self) -> Text {
         let test = if self.is_test { "Test · " } else { "" };
-        let mut texts = vec![Text::line(&format!("{test}{} {}", self.emoji, self.headline.short(150)))];
-        texts.extend(self.subject.as_ref().map(|subject| subject.name.short(150)));
-        texts.extend(self.parts.iter().find_map(|part| match part {
-            Part::Counts(counts) => Some(Text::line(&counts.sentence())),
-            Part::Quote(text) if self.subject.is_none() => Some(text.short(200)),
-            _ => None,
-        }));
-        texts.push(self.project.name.short(80));
-        texts.extend(self.byline(80));
-        texts
+        let mut text = format!("{test}{} {}", self.emoji, self.headline.short(150));
+        let mut add = |more: &dyn fmt::Display| text.push_str(&format!(" · {more}"));
+        if let Some(subject) = &self.subject {
+            add(&subject.name.short(150));
+        }
+        for part in &self.parts {
+            match part {
+                Part::Counts(counts) => add(&counts.sentence()),
+                Part::Quote(text) if self.subject.is_none() => add(&text.short(200)),
+                _ => {}
+            }
+        }
+        add(&self.project.name.short(80));
+        if let Some(byline) = self.byline(80) {
+            add(&byline);
+        }
+        Text::line(&text)
     }
 
     /// `Completed by Ada Lovelace`, with so many UTF-16 units of the name; `None` where it was nobody in particular.

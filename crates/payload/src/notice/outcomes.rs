@@ -5,12 +5,12 @@ use proto::{
     v1::{self, Change, Job, ResultIssueLinked, ResultStatus, User, UserMentioned},
 };
 
-use super::{IN_HEADLINE, Story, Thing, Tone, changed, fact, link_fact, moment, quote, required, user_name};
+use super::{IN_HEADLINE, Story, Thing, Tone, cases, changed, fact, link_fact, moment, quote, required, user_name};
 use crate::{RenderError, link::Link, phrase, text::Text};
 
 pub(super) fn job_queued(job: &Job) -> Story {
     let story = Story::new("⏳", Tone::News, "CI job queued", job_thing(job), "Queued");
-    job_buttons(story.facts([pipeline(job), provider(&job.provider), build(job)]), job)
+    job_buttons(story.facts([pipeline(job), build(job)]), job)
 }
 
 pub(super) fn job_completed(job: &Job, result: i32) -> Result<Story, RenderError> {
@@ -23,7 +23,7 @@ pub(super) fn job_completed(job: &Job, result: i32) -> Result<Story, RenderError
         let seconds = moment(to)? - moment(from)?;
         phrase::duration(seconds.whole_seconds().checked_mul(1_000_000))
     });
-    let facts = [fact("Took", took), pipeline(job), provider(&job.provider), build(job)];
+    let facts = [fact("Took", took), pipeline(job), build(job)];
     Ok(job_buttons(Story::new(emoji, tone, headline, job_thing(job), "Triggered").facts(facts), job))
 }
 
@@ -35,17 +35,15 @@ pub(super) fn result_changed(data: &v1::ResultChanged, changes: &[Change]) -> Re
     let link = Link::new(&result.url);
     let mut subject = tested(data.case.as_ref(), result);
     subject.link = link.clone().or(subject.link);
-    let mut story = Story::new(emoji, tone, &format!("Test result: {}", status.short(IN_HEADLINE)), subject, "Logged")
+    Ok(Story::new(emoji, tone, &format!("Test result: {}", status.short(IN_HEADLINE)), subject, "Logged")
         .part(changed(changes)?)
         .part(quote(result.note.as_deref()))
         .facts([
             link_fact("Test run", Thing::new(&run.name, run.id, &run.url)),
-            data.case.as_ref().and_then(|case| fact("Key", case.key.as_deref().map(Text::line))),
             fact("Took", phrase::duration(result.elapsed)),
         ])
-        .opens("Open result");
-    story = story.button("Open test run", Link::new(&run.url).as_ref());
-    Ok(story)
+        .opens("Open result")
+        .button("Open test run", Link::new(&run.url).as_ref()))
 }
 
 /// The issue is the news; the result that it explains comes after it.
@@ -127,7 +125,7 @@ fn verdict(status: Option<&ResultStatus>) -> (&'static str, Tone, Text) {
 /// The case that was tested; without one, the result has only its number.
 fn tested(case: Option<&v1::Case>, result: &v1::Result) -> Thing {
     match case {
-        Some(case) => Thing::new(&case.name, case.id, &case.url),
+        Some(case) => cases::thing(case),
         None => Thing::new(&format!("Result #{}", result.id), result.id, &result.url),
     }
 }
@@ -144,13 +142,14 @@ fn pipeline(job: &Job) -> Option<super::Fact> {
     fact("Pipeline", Some(Text::line(&job.target)))
 }
 
-fn provider(provider: &str) -> Option<super::Fact> {
-    fact("Runs on", Some(named(provider)))
-}
-
+/// Where it runs, which leads to the build there.
 fn build(job: &Job) -> Option<super::Fact> {
-    let link = Link::new(&job.external_url)?;
-    link_fact("Build", Thing { name: Text::line("Open build"), link: Some(link) })
+    let (link, system) = (Link::new(&job.external_url), named(&job.provider));
+    match (link, system.is_blank()) {
+        (None, true) => None,
+        (link, false) => link_fact("Build", Thing { name: system, link }),
+        (link, true) => link_fact("Build", Thing { name: Text::line("Open build"), link }),
+    }
 }
 
 /// Systems as they write themselves.

@@ -74,8 +74,8 @@ pub(super) fn session_closed(session: &Session) -> Story {
         None => spent,
     });
     Story::new("🏁", Tone::Good, "Exploratory session closed", session_thing(session), "Closed")
-        .facts([fact("Time spent", spent), tags(&session.tags)])
         .part(quote(session.note.as_deref()))
+        .facts([fact("Time spent", spent), tags(&session.tags)])
         .opens("Open session")
 }
 

@@ -5,7 +5,7 @@ use proto::{
     v1::{AutomationRun, Run},
 };
 
-use super::{Part, Story, Thing, Tone, fact, quote, tags};
+use super::{Fact, Part, Story, Thing, Tone, fact, quote, tags};
 use crate::{RenderError, counts::Counts, phrase, text::Text};
 
 /// How a run ended.
@@ -55,7 +55,7 @@ pub(super) fn completed(run: &Run, ended: Ended) -> Story {
 }
 
 pub(super) fn deleted(run: &Run) -> Story {
-    gone("Test run deleted", thing(run), Counts::of_run(run))
+    gone("Test run deleted", thing(run), Counts::of_run(run), None)
 }
 
 pub(super) fn submitted(run: &AutomationRun) -> Story {
@@ -79,8 +79,8 @@ pub(super) fn finished(run: &AutomationRun, ended: Ended) -> Story {
 }
 
 pub(super) fn discarded(run: &AutomationRun) -> Story {
-    gone("Automation run deleted", automation_thing(run), Counts::of_automation_run(run))
-        .facts([fact("Source", source(run))])
+    let source = fact("Source", source(run));
+    gone("Automation run deleted", automation_thing(run), Counts::of_automation_run(run), source)
 }
 
 fn thing(run: &Run) -> Thing {
@@ -105,16 +105,17 @@ fn verdict(noun: &str, ended: Ended, counts: Option<Counts>, thing: Thing, deed:
     match ended {
         Ended::Passed => Story::new("✅", Tone::Good, &format!("{noun} passed"), thing, deed),
         Ended::Failed => {
-            let told = failed.map_or_else(String::new, |counts| format!(" – {} of {}", counts.failed, counts.total));
+            let told =
+                failed.map_or_else(String::new, |counts| format!(" – {} of {} tests", counts.failed, counts.total));
             Story::new("❌", Tone::Bad, &format!("{noun} failed{told}"), thing, deed)
         }
     }
 }
 
 /// What is gone is told in one line; there is nothing left to open.
-fn gone(headline: &str, thing: Thing, counts: Option<Counts>) -> Story {
+fn gone(headline: &str, thing: Thing, counts: Option<Counts>, source: Option<Fact>) -> Story {
     let held = counts
         .filter(|counts| counts.total > 0)
         .map(|counts| Text::line(&format!("{}: {}", phrase::count(counts.total, "test", "tests"), counts.numbers())));
-    Story::new("🗑️", Tone::Gone, headline, thing, "Deleted").facts([fact("It held", held)])
+    Story::new("🗑️", Tone::Gone, headline, thing, "Deleted").facts([fact("Contained", held), source])
 }

@@ -133,8 +133,7 @@ fn header(notice: &Notice) -> Block {
 
 fn summary(notice: &Notice) -> String {
     let mut out = String::new();
-    let texts: Vec<_> = notice.summary().iter().map(ToString::to_string).collect();
-    fit(&mut out, &Text::line(&texts.join(" · ")), SUMMARY, &Mrkdwn);
+    fit(&mut out, &notice.summary(), SUMMARY, &Mrkdwn);
     out
 }
 
@@ -142,10 +141,8 @@ fn block(part: &Part, detail: &Detail) -> Block {
     match part {
         Part::Counts(counts) => {
             let numbers: Vec<_> = counts.parts().map(|(_, number, word)| format!("*{number}* {word}")).collect();
-            let percent = counts.percent().map_or_else(String::new, |percent| format!("  {percent} % passed"));
-            section(
-                format!("{}{percent}\n{} of *{}*", counts.bar(), numbers.join("  ·  "), counts.total).trim().to_owned(),
-            )
+            let percent = counts.percent().map_or_else(String::new, |percent| format!("  {percent}% passed\n"));
+            section(format!("{}{percent}{}  ·  *{}* in all", counts.bar(), numbers.join("  ·  "), counts.total))
         }
         Part::Changes(rows) => {
             let lines = rows.iter().take(detail.rows).map(|row| change(row, detail)).collect();

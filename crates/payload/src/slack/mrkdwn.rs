@@ -3,12 +3,10 @@
 //! It has escapes for `&`, `<` and `>` only. The characters that format are therefore written as others that look like
 //! them, and only where they would format: `a_b` stays as it is.
 
-use crate::text::Syntax;
+use crate::text::{Syntax, is_emoji};
 
 /// Keeps apart what would be read as one thing, and is not seen.
 const JOINER: char = '\u{2060}';
-/// Longer names of emoji there are none. In characters.
-const EMOJI: usize = 100;
 
 /// Text with markup.
 pub(super) struct Mrkdwn;
@@ -57,15 +55,6 @@ fn is_inner(letter: Option<char>) -> bool {
     letter.is_some_and(|letter| letter.is_ascii_alphanumeric())
 }
 
-/// Whether a colon before `rest` begins the name of an emoji, such as `:tada:`.
-fn is_emoji(rest: &str) -> bool {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'\'');
-    let length = rest.bytes().take(EMOJI).take_while(|byte| fits(byte)).count();
-    let name = &rest[..length];
-    // Only digits: a time of day.
-    rest[length..].starts_with(':') && !name.is_empty() && !name.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 fn is_mention(rest: &str) -> bool {
     ["channel", "here", "everyone", "group"]
         .iter()
@@ -89,7 +78,7 @@ mod tests {
             ("<!channel> & <@U1|x> <http://a.b|c>", "&lt;!channel&gt; &amp; &lt;@U1|x&gt; &lt;http://a.b|c&gt;"),
             ("*b* _i_ ~s~ `c` a_b _", "∗b∗ ˍiˍ ∼s∼ ˋcˋ a_b ˍ"),
             ("> quote\n>>> more a > b", "› quote\n›&gt;&gt; more a &gt; b"),
-            (":tada: 10:30:45 :+1: a:b", "∶tada: 10:30:45 ∶+1: a:b"),
+            (":tada: 10:30:45 :+1: :100: a:b", "∶tada: 10:30:45 ∶+1: ∶100: a:b"),
             ("@channel @Here a@example.com", "@\u{2060}channel @\u{2060}Here a@example.com"),
         ];
         for (text, expected) in cases {

@@ -42,6 +42,9 @@ pub(super) enum Element {
     ColumnSet {
         columns: Vec<Column>,
     },
+    FactSet {
+        facts: Vec<FactRow>,
+    },
     /// Text with markup.
     TextBlock {
         text: String,
@@ -64,7 +67,15 @@ pub(super) struct Column {
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) width: &'static str,
+    pub(super) spacing: &'static str,
     pub(super) items: Vec<Element>,
+}
+
+/// A word and text with markup beside it.
+#[derive(Serialize)]
+pub(super) struct FactRow {
+    pub(super) title: &'static str,
+    pub(super) value: String,
 }
 
 #[derive(Serialize)]
@@ -137,8 +148,9 @@ impl TextRun {
 }
 
 impl Column {
-    pub(super) fn new(width: &'static str, items: Vec<Element>) -> Self {
-        Self { kind: "Column", width, items }
+    /// As wide as what stands in it, well apart from its neighbours.
+    pub(super) fn new(items: Vec<Element>) -> Self {
+        Self { kind: "Column", width: "auto", spacing: "Medium", items }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Teams: an Adaptive Card 1.4, as its Workflows take it.
 //!
-//! Text of users stands in rich text blocks, which know no markup. Names that are links, and those in the line with the
-//! date, stand in text blocks, because Teams does not open links of rich text everywhere, nor writes dates in it.
+//! Text of users stands in rich text blocks, which know no markup. Names that are links, facts, and the line with the date
+//! are text with markup, because Teams does not open links of rich text everywhere, nor writes dates in it.
 
 mod card;
 mod syntax;
@@ -16,8 +16,8 @@ use crate::{
     notice::{Changed, Fact, Notice, Part, Sign, Thing, Tone},
     text::{Text, fit},
 };
-use card::{Action, Attachment, Card, Column, Element, Message, Style, TextRun};
-use syntax::{Markup, Plain};
+use card::{Action, Attachment, Card, Column, Element, FactRow, Message, Style, TextRun};
+use syntax::{Markup, Plain, Unlinked};
 
 /// Of the whole body, in bytes: 20 KB where a KB is 1,000.
 const BODY: usize = 20_000;
@@ -46,9 +46,11 @@ fn message(notice: &Notice, detail: &Detail) -> Message {
     Message { kind: "message", attachments: [Attachment { content_type, content_url: None, content }] }
 }
 
+/// What clients show that cannot show the card; they may read it as text with markup.
 fn summary(notice: &Notice) -> String {
-    let texts: Vec<_> = notice.summary().iter().map(ToString::to_string).collect();
-    written(&Text::line(&texts.join(" · ")), SUMMARY)
+    let mut out = String::new();
+    fit(&mut out, &notice.summary(), SUMMARY, &Unlinked);
+    out
 }
 
 fn actions(notice: &Notice, detail: &Detail) -> Vec<Action> {
@@ -83,11 +85,7 @@ fn body(notice: &Notice, detail: &Detail) -> Vec<Element> {
 
 /// Where, who, when.
 fn footer(notice: &Notice, detail: &Detail) -> String {
-    let mut out = String::new();
-    match &notice.project.link {
-        Some(link) => out.push_str(&markup(&notice.project.name, link, detail.name)),
-        None => fit(&mut out, &notice.project.name, detail.name, &Markup),
-    }
+    let mut out = linked(&notice.project.name, notice.project.link.as_ref(), detail.name);
     if let Some(byline) = notice.byline(detail.name) {
         out.push_str(" · ");
         fit(&mut out, &byline, detail.name + 20, &Markup);
@@ -128,6 +126,16 @@ fn named(name: &Text, link: Option<&Link>, style: Style, limit: usize) -> Elemen
     }
 }
 
+/// A name in text with markup, as a link where there is an address.
+fn linked(name: &Text, link: Option<&Link>, limit: usize) -> String {
+    let Some(link) = link else {
+        let mut out = String::new();
+        fit(&mut out, name, limit, &Markup);
+        return out;
+    };
+    markup(name, link, limit)
+}
+
 fn markup(name: &Text, link: &Link, limit: usize) -> String {
     let mut out = String::from("[");
     fit(&mut out, name, limit, &Markup);
@@ -141,18 +149,28 @@ fn push_part(elements: &mut Vec<Element>, part: &Part, detail: &Detail) {
     match part {
         Part::Counts(counts) => push_counts(elements, counts),
         Part::Changes(rows) => {
-            elements.extend(rows.iter().take(detail.rows).map(|row| change(row, detail)));
-            elements.extend(more(rows.len(), detail));
+            push_rows(elements, rows.iter().map(|row| change(row, detail)), detail);
         }
         Part::Links(rows) => {
-            elements.extend(rows.iter().take(detail.rows).map(|(sign, thing)| link(*sign, thing, detail)));
-            elements.extend(more(rows.len(), detail));
+            push_rows(elements, rows.iter().map(|(sign, thing)| link(*sign, thing, detail)), detail);
         }
         Part::Quote(text) => {
             let items = vec![Element::runs(vec![TextRun::new(written(text, detail.quote), Style::PLAIN)])];
             elements.push(Element::Container { style: "emphasis", bleed: false, items });
         }
-        Part::Facts(facts) => elements.extend(facts.iter().map(|entry| fact(entry, detail))),
+        Part::Facts(facts) => {
+            elements.push(Element::FactSet { facts: facts.iter().map(|entry| fact(entry, detail)).collect() });
+        }
+    }
+}
+
+/// Rows close to each other, and how many there are beyond them.
+fn push_rows(elements: &mut Vec<Element>, rows: impl ExactSizeIterator<Item = Element>, detail: &Detail) {
+    let hidden = rows.len().saturating_sub(detail.rows);
+    let rows = rows.take(detail.rows).enumerate();
+    elements.extend(rows.map(|(index, row)| if index == 0 { row } else { row.close() }));
+    if hidden > 0 {
+        elements.push(Element::runs(vec![TextRun::new(format!("… and {hidden} more"), Style::SUBTLE)]).close());
     }
 }
 
@@ -160,7 +178,7 @@ fn push_part(elements: &mut Vec<Element>, part: &Part, detail: &Detail) {
 fn push_counts(elements: &mut Vec<Element>, counts: &Counts) {
     let column = |number: i64, word: &'static str, color: &'static str| {
         let word = Element::block(word.to_owned(), Style::SUBTLE);
-        Column::new("auto", vec![Element::block(number.to_string(), Style::number(color)), word.close()])
+        Column::new(vec![Element::block(number.to_string(), Style::number(color)), word.close()])
     };
     let color = |square, number| match square {
         _ if number == 0 => "Default",
@@ -174,13 +192,8 @@ fn push_counts(elements: &mut Vec<Element>, counts: &Counts) {
     columns.push(column(counts.total, "in all", "Default"));
     elements.push(Element::ColumnSet { columns });
     if let Some(percent) = counts.percent() {
-        elements.push(Element::block(format!("{}  {percent} % passed", counts.bar()), Style::PLAIN).close());
+        elements.push(Element::block(format!("{}  {percent}% passed", counts.bar()), Style::PLAIN).close());
     }
-}
-
-fn more(all: usize, detail: &Detail) -> Option<Element> {
-    let hidden = all.checked_sub(detail.rows).filter(|hidden| *hidden > 0)?;
-    Some(Element::runs(vec![TextRun::new(format!("… and {hidden} more"), Style::SUBTLE)]).close())
 }
 
 fn change(row: &Changed, detail: &Detail) -> Element {
@@ -199,20 +212,15 @@ fn link(sign: Sign, thing: &Thing, detail: &Detail) -> Element {
         Sign::Removed => "➖  ",
         Sign::Modified => "✏️  ",
     };
-    labelled(sign, thing, detail)
-}
-
-fn fact(fact: &Fact, detail: &Detail) -> Element {
-    labelled(&format!("{}:  ", fact.label), &fact.value, detail).close()
-}
-
-/// Our word before a name or a value.
-fn labelled(label: &str, thing: &Thing, detail: &Detail) -> Element {
     match detail.link(thing.link.as_ref()) {
-        Some(link) => Element::block(format!("{label}{}", markup(&thing.name, link, detail.value)), Style::PLAIN),
-        None => Element::runs(vec![
-            TextRun::new(label, Style::SUBTLE),
-            TextRun::new(written(&thing.name, detail.value), Style::PLAIN),
-        ]),
+        Some(link) => Element::block(format!("{sign}{}", markup(&thing.name, link, detail.value)), Style::PLAIN),
+        None => {
+            Element::runs(vec![TextRun::new(format!("{sign}{}", written(&thing.name, detail.value)), Style::PLAIN)])
+        }
     }
+}
+
+fn fact(fact: &Fact, detail: &Detail) -> FactRow {
+    let value = linked(&fact.value.name, detail.link(fact.value.link.as_ref()), detail.value);
+    FactRow { title: fact.label, value }
 }

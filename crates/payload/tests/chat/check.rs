@@ -76,8 +76,11 @@ fn discord_limits(message: &Value) {
     within("description", text(embed, "/description"), 0, 4096);
     within("author", text(embed, "/author/name"), 1, 256);
     within("footer", text(embed, "/footer/text"), 0, 2048);
-    for address in ["/url", "/author/url"] {
-        within("url", text(embed, address), 0, 2048);
+    for path in ["/url", "/author/url"] {
+        let address = text(embed, path);
+        within("url", address, 0, 2048);
+        let host = address.split('/').nth(2).unwrap_or(".");
+        assert!(host.contains('.') && !host.starts_with('['), "Discord takes no such host: {address}");
     }
     let fields = list(embed, "/fields");
     assert!(fields.len() <= 25);
@@ -163,11 +166,8 @@ fn read_mrkdwn(text: &str, found: &mut Found) {
             }
             '>' if before == '\n' => found.marks.push(">".to_owned()),
             '*' | '~' | '`' => found.marks.push(letter.to_string()),
-            '_' => {
-                let after = rest[1..].chars().next().unwrap_or(' ');
-                let inner = before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric();
-                assert!(inner, "italics in {text}");
-            }
+            '_' => assert!(within_word(before, rest), "italics in {text}"),
+            ':' => assert!(!is_emoji(rest), "an emoji in {text}"),
             '@' => {
                 let lower = rest.to_lowercase();
                 assert!(!["@channel", "@here", "@everyone"].iter().any(|name| lower.starts_with(name)), "{text}");
@@ -214,7 +214,7 @@ fn read_discord(text: &str, found: &mut Found) {
                 continue;
             }
             '#' | '-' | '+' => assert!(!line_start, "a list or heading in {text}"),
-            ':' => assert!(!rest.starts_with("://"), "an address in {text}"),
+            ':' => assert!(!rest.starts_with("://") && !is_emoji(rest), "an address or an emoji in {text}"),
             '@' => assert!(!(rest.starts_with("@everyone") || rest.starts_with("@here")), "a mention in {text}"),
             _ if line_start && letter.is_ascii_digit() => {
                 let after = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
@@ -227,6 +227,15 @@ fn read_discord(text: &str, found: &mut Found) {
     }
 }
 
+/// Whether a name between colons begins a text; times of day are none.
+fn is_emoji(text: &str) -> bool {
+    // What stands for a back quote and an underscore in Slack is a letter to Unicode, but in no name.
+    let fits = |letter: char| (letter.is_alphanumeric() && !"ˋˍ".contains(letter)) || "_-+'".contains(letter);
+    let name = text[1..].split(|letter| !fits(letter)).next().unwrap();
+    let closed = text[1 + name.len()..].starts_with(':') && name.chars().count() < 100;
+    closed && name.contains(|letter: char| !letter.is_ascii_digit())
+}
+
 /// Where a character stands first that no backslash stands before.
 fn unescaped(text: &str, wanted: char) -> Option<usize> {
     let mut escaped = false;
@@ -235,6 +244,11 @@ fn unescaped(text: &str, wanted: char) -> Option<usize> {
         escaped = letter == '\\' && !escaped;
         found.then_some(index)
     })
+}
+
+/// Whether the first character of `rest` stands within a word, which may be cut right after it: no emphasis begins there.
+fn within_word(before: char, rest: &str) -> bool {
+    before.is_ascii_alphanumeric() && rest[1..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '…')
 }
 
 fn read_card(element: &Value, found: &mut Found) {
@@ -257,6 +271,13 @@ fn read_card(element: &Value, found: &mut Found) {
             functions(run);
         }
         "Action.OpenUrl" => found.links.push(text(element, "/url").to_owned()),
+        "FactSet" => {
+            for fact in list(element, "/facts") {
+                let value = text(fact, "/value");
+                functions(value);
+                read_teams(value, found);
+            }
+        }
         _ => functions(text(element, "/fallbackText")),
     }
     for path in ["/body", "/items", "/columns", "/inlines", "/actions"] {
@@ -270,7 +291,9 @@ fn read_teams(text: &str, found: &mut Found) {
     let mut rest = text;
     assert!(!text.starts_with(['-', '+', '#', '>']), "a list in {text}");
     let after = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    assert!(after.len() == text.len() || !after.starts_with(". "), "a list in {text}");
+    let listed = [". ", ") "].iter().any(|mark| after.starts_with(mark)) || matches!(after, "." | ")");
+    assert!(after.len() == text.len() || !listed, "a list in {text}");
+    let mut before = ' ';
     while let Some(letter) = rest.chars().next() {
         let mut length = letter.len_utf8();
         match letter {
@@ -288,10 +311,13 @@ fn read_teams(text: &str, found: &mut Found) {
                 length = end + 1;
             }
             '*' => found.marks.push("*".to_owned()),
-            '_' | '`' | '<' | '&' | '~' | '|' => panic!("{letter} in {text}"),
-            ':' => assert!(!rest.starts_with("://"), "an address in {text}"),
+            '_' => assert!(within_word(before, rest), "italics in {text}"),
+            '&' => assert!(!rest[1..].starts_with(|next: char| next == '#' || next.is_ascii_alphabetic()), "{text}"),
+            '`' | '<' | '~' => panic!("{letter} in {text}"),
+            '/' => assert!(!rest.starts_with("//"), "an address in {text}"),
             _ => {}
         }
+        before = letter;
         rest = &rest[length..];
     }
 }

@@ -109,6 +109,36 @@ pub(crate) fn relinked(kind: EventType, address: &str) -> Event {
     proto::event::from_json(&value.to_string()).unwrap()
 }
 
+/// The sample with counts that contradict each other, or that no run can have.
+pub(crate) fn miscounted() -> Vec<Event> {
+    let counts = [[0; 5], [-1; 5], [i64::MAX; 5], [i64::MIN; 5], [3, 5, 7, 11, 13], [i64::MAX, 0, 0, i64::MAX, 1]];
+    let all = counts.into_iter().map(|counts| counts.map(Some)).chain([[None; 5], [None, None, None, Some(5), None]]);
+    all.flat_map(|[total, untested, completed, passed, failed]| {
+        [EventType::RunStarted, EventType::RunCompleted, EventType::RunDeleted].map(|kind| {
+            let mut event = sample(kind);
+            let run = match event.data.as_mut().unwrap() {
+                Data::RunStarted(data) => data.run.as_mut(),
+                Data::RunCompleted(data) => data.run.as_mut(),
+                Data::RunDeleted(data) => data.run.as_mut(),
+                _ => None,
+            };
+            let run = run.unwrap();
+            (run.total_count, run.untested_count, run.completed_count) = (total, untested, completed);
+            (run.success_count, run.failure_count) = (passed, failed);
+            (run.elapsed, run.forecast) = (failed, passed);
+            (run.status1_count, run.status12_count, run.status24_count) = (passed, Some(i64::MAX), Some(-1));
+            event
+        })
+    })
+    .collect()
+}
+
+/// Addresses that are links, but not in every place of every target.
+pub(crate) fn odd_addresses() -> Vec<String> {
+    let hosts = ["testmo", "localhost:8080", "[2001:db8::1]", "a_b.example", "a..b", "@a.b", "/a.b", "testmo."];
+    hosts.map(|host| format!("http://{host}/runs/view/214?a=)|>\"'<b>#*_`")).to_vec()
+}
+
 /// Texts that attack a target, or its limits.
 pub(crate) fn hostile() -> Vec<String> {
     let attacks = [
@@ -122,8 +152,22 @@ pub(crate) fn hostile() -> Vec<String> {
         "שלום *עולם* <@U1> مرحبا",
         ":tada: :warning: 10:30:45 a_b _c_",
         "]( ) | > < & \" ' ` * _ ~ # - \\ {",
+        "@\u{200b}everyone @\u{2060}here <\u{200b}@U1> <\u{feff}!channel> [\u{ad}x](http://evil.example)",
+        "&lt;!channel&gt; &amp;lt;@U1&amp;gt; &#60;b&#62; &lt;at&gt;x&lt;/at&gt;",
+        "<http://evil.example|x> <mailto:a@evil.example|x> <a href='//evil.example'>x</a> //evil.example",
+        ":100: :smile::skin-tone-2: :größe: 100:100:100",
+        "C:\\temp\\* a_b_c _d_ __e__ f_ _g",
+        "first\r\n# second\r\n1. third\n\n> fourth\n- fifth",
+        "***",
+        "___",
+        "~~~",
+        "===",
         "-",
+        "1.",
+        "12)",
+        "1) x",
         "1. x",
+        "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{fe0f}",
         "",
         " \u{200b}\u{3164} ",
     ];

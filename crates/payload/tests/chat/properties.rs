@@ -65,18 +65,20 @@ fn hostile_text_changes_nothing_but_the_text() {
 
 #[test]
 fn the_longest_texts_keep_every_limit_and_the_links() {
-    for target in TARGETS {
-        for kind in EventType::ALL {
-            let (_, usual) = checked(&sample(*kind), target);
-            for (index, text) in events::extreme().iter().enumerate() {
-                // Those that show most of a text get all of it.
-                let whole = matches!(kind, EventType::UserMentioned | EventType::ResultIssueLinked);
-                let text = if whole { text } else { &text[..text.floor_char_boundary(3000)] };
-                let (message, found) = checked(&events::rewritten(*kind, &|_| text.to_owned()), target);
-                assert_eq!(found.links, usual.links, "{target} {kind}\n{message:#}");
+    for kind in EventType::ALL {
+        let usual = TARGETS.map(|target| checked(&sample(*kind), target).1.links);
+        for (index, text) in events::extreme().iter().enumerate() {
+            // Those that show most of a text get all of it.
+            let whole = matches!(kind, EventType::UserMentioned | EventType::ResultIssueLinked);
+            let text = if whole { text } else { &text[..text.floor_char_boundary(3000)] };
+            let event = events::rewritten(*kind, &|_| text.to_owned());
+            let crowded = events::crowded(sample(*kind), 40, &text[..text.floor_char_boundary(100)]);
+            for (target, usual) in TARGETS.into_iter().zip(&usual) {
+                let (message, found) = checked(&event, target);
+                assert_eq!(&found.links, usual, "{target} {kind}\n{message:#}");
                 // Each type with some of the texts, each text with some of the types.
                 if (index + kind.index()) % 4 == 0 {
-                    checked(&events::crowded(sample(*kind), 40, &text[..text.floor_char_boundary(100)]), target);
+                    checked(&crowded, target);
                 }
             }
         }
@@ -122,6 +124,44 @@ fn bad_addresses_are_no_links() {
                     assert!(!link.contains(bad), "{target} {kind} {link}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn addresses_that_one_place_refuses_are_links_in_another() {
+    for target in TARGETS {
+        for kind in EventType::ALL {
+            for address in events::odd_addresses() {
+                let (message, found) = checked(&events::relinked(*kind, &address), target);
+                assert!(found.links.len() >= 2, "{target} {kind} {address}\n{message:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_counts_make_a_message() {
+    for target in TARGETS {
+        for event in events::miscounted() {
+            let (message, _) = checked(&event, target);
+            assert!(!message.to_string().contains("-1"), "{target}: less than nothing\n{message:#}");
+        }
+    }
+}
+
+/// 100,000 characters in every text, 10,000 tags, changes or links.
+#[test]
+fn as_much_as_there_can_be_keeps_every_limit() {
+    let text = "Größe 漢 👩🏻‍🚀 *<@U1> ".repeat(100_000 / 20);
+    let kinds = [EventType::RunCompleted, EventType::CaseAutomationLinksChanged, EventType::UserMentioned];
+    for kind in kinds {
+        let long = events::rewritten(kind, &|_| text.clone());
+        let many = events::crowded(sample(kind), 10_000, "Größe <@U1>");
+        for target in TARGETS {
+            let (_, usual) = checked(&sample(kind), target);
+            assert_eq!(checked(&long, target).1.links, usual.links, "{target} {kind}");
+            checked(&many, target);
         }
     }
 }

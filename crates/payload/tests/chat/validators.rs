@@ -37,6 +37,16 @@ fn all_samples_and_extremes_are_valid() {
                 write(target, format!("{kind}-{index}-crowded"), render(&crowded, target, false).unwrap());
             }
         }
+        for (index, event) in events::miscounted().iter().enumerate() {
+            write(target, format!("miscounted-{index}"), render(event, target, false).unwrap());
+        }
+        let longest = format!("https://example.testmo.net/{}", "x".repeat(2021));
+        for (index, address) in events::odd_addresses().iter().chain([&longest]).enumerate() {
+            for kind in EventType::ALL.iter().skip(index % 5).step_by(5) {
+                let event = events::relinked(*kind, address);
+                write(target, format!("{kind}-address-{index}"), render(&event, target, false).unwrap());
+            }
+        }
     }
     let output = validate(folder.path());
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -64,6 +74,7 @@ fn spoilt_messages_are_not_valid() {
         (WebhookKind::Discord, "/embeds/0/title".to_owned(), json!("😀".repeat(129))),
         (WebhookKind::Discord, "/embeds/0/fields".to_owned(), json!(vec![json!({"name": "a", "value": "b"}); 26])),
         (WebhookKind::Discord, "/embeds/0/url".to_owned(), json!("javascript:alert(1)")),
+        (WebhookKind::Discord, "/embeds/0/url".to_owned(), json!("http://testmo/runs")),
         (WebhookKind::Discord, "/embeds/0/surprise".to_owned(), json!(1)),
         (WebhookKind::Discord, "/allowed_mentions/parse".to_owned(), json!(["everyone"])),
     ];
