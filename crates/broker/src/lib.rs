@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "embedded", feature = "rabbitmq"))]
 mod delays;
+mod parked;
 mod port;
 #[cfg(any(feature = "embedded", feature = "rabbitmq"))]
 mod tasks;
@@ -14,4 +15,5 @@ pub mod embedded;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 
+pub use parked::{Parked, ParkedSelection};
 pub use port::{Acker, Broker, BrokerError, Consumer, Incoming, Lane, Outgoing, PublishError, Settlement};

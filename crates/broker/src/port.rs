@@ -7,6 +7,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::{Parked, ParkedSelection};
+
 /// A stream of work with its own durable queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
@@ -97,7 +99,19 @@ pub enum BrokerError {
     /// It was closed by [`Broker::close`].
     #[error("broker is closed")]
     Closed,
+    /// Work on the parked queue did not get to its end. What was done stays done, and all else is parked as before;
+    /// at worst a message is both in its lane and parked.
+    #[error("work on parked messages stopped after {done} of them: {reason}; run it again")]
+    Parked {
+        /// How many were put back into their lanes, dropped, or looked at.
+        done: u64,
+        /// What failed.
+        reason: String,
+    },
 }
+
+/// What a broker says that has no parked queue.
+const NOTHING_PARKED: &str = "this broker has no parked queue";
 
 /// The queues between the services.
 ///
@@ -107,6 +121,7 @@ pub enum BrokerError {
 /// - Within a lane messages come roughly in order; nothing relies on it.
 /// - A message that consumers give back too often is parked. What comes back because its consumer was dropped, or the
 ///   broker closed, is not to count (embedded; RabbitMQ: from 4.3 on, see `rabbitmq/topology.rs`).
+/// - A parked message stays parked until it is requeued or dropped by hand.
 /// - The adapter reconnects for ever by itself; a consumer never ends but by [`Broker::close`]. Should one end all the
 ///   same, `check` says so.
 #[async_trait]
@@ -125,6 +140,41 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Number of messages ready in a lane (delayed ones not counted), for metrics.
     async fn depth(&self, lane: Lane) -> Result<u64, String>;
+
+    /// Number of parked messages, for metrics; cheap. Those that somebody is working on may be missing from it.
+    ///
+    /// # Errors
+    /// What is wrong, for the log.
+    async fn parked_depth(&self) -> Result<u64, String> {
+        Err(NOTHING_PARKED.to_owned())
+    }
+
+    /// The parked messages, the oldest first: at most `limit`, and not more than 64 MiB of bodies (but at least one).
+    /// They stay parked. One call at a time works on the parked queue, the others wait for it.
+    ///
+    /// # Errors
+    /// [`BrokerError::Closed`] after [`Broker::close`], [`BrokerError::Parked`] if they could not be read.
+    async fn parked(&self, _limit: usize) -> Result<Vec<Parked>, BrokerError> {
+        Err(BrokerError::Parked { done: 0, reason: NOTHING_PARKED.to_owned() })
+    }
+
+    /// Puts parked messages back into the lanes that they came from, for consumers to try again as often as before, and
+    /// answers how many. Each is durable in its lane before it leaves the parked queue. One that belongs to no lane
+    /// stays parked. Consumers are told that they may have seen it ([`Incoming::redelivered`]).
+    ///
+    /// # Errors
+    /// As [`Broker::parked`].
+    async fn requeue_parked(&self, _selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        Err(BrokerError::Parked { done: 0, reason: NOTHING_PARKED.to_owned() })
+    }
+
+    /// Removes parked messages for good, and answers how many.
+    ///
+    /// # Errors
+    /// As [`Broker::parked`].
+    async fn drop_parked(&self, _selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        Err(BrokerError::Parked { done: 0, reason: NOTHING_PARKED.to_owned() })
+    }
 
     /// Ends all consumers, waits for acknowledgements that are under way, and closes.
     async fn close(&self);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "contract/parked.rs"]
+mod parked;
 #[path = "contract/restarts.rs"]
 mod restarts;
 mod support;
@@ -10,6 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use blackbox::wait::eventually;
 use broker::{Lane, PublishError};
+use parked::*;
 use restarts::*;
 use support::{Fixture, LONG, SHORT, SOON, delayed, message, next, nothing, publish, text};
 use tokio::time::{Instant, timeout};
@@ -57,6 +60,20 @@ contract! {
     close_ends_consumers_and_keeps_acks,
     what_is_not_taken_before_close_is_not_given_out_after,
     a_closed_broker_says_so,
+    parked_messages_are_listed_and_stay,
+    what_was_given_back_too_often_says_so,
+    parked_messages_go_back_by_id_by_lane_or_all,
+    what_went_back_has_as_many_tries_as_before,
+    what_is_parked_again_meanwhile_stays,
+    dropped_is_gone,
+    an_empty_selection_means_nothing,
+    what_went_back_outlives_a_restart,
+    an_interrupted_requeue_loses_nothing,
+    a_thousand_are_listed_in_order,
+    a_listing_is_bounded_in_bytes,
+    two_people_at_once_lose_nothing,
+    going_back_among_what_is_published_loses_nothing,
+    poison_put_straight_into_a_queue_is_parked_once,
 }
 
 async fn what_is_published_is_consumed(fixture: Fixture) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "embedded/parked.rs"]
+mod parked;
 #[expect(dead_code, reason = "shared with the contract's tests, which use all of it")]
 mod support;
 

@@ -7,6 +7,7 @@ use std::sync::{
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::parked::Request;
 use crate::{Incoming, Lane, Outgoing, PublishError, Settlement};
 
 /// Unix microseconds.
@@ -23,6 +24,7 @@ pub(super) struct Publish {
 pub(super) enum Control {
     Consume { lane: Lane, prefetch: usize, sender: mpsc::Sender<Incoming> },
     Settle { id: i64, settlement: Settlement },
+    Parked(Request),
     Close(oneshot::Sender<()>),
 }
 
@@ -30,6 +32,7 @@ pub(super) enum Control {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     depths: [AtomicU64; Lane::ALL.len()],
+    parked: AtomicU64,
     problem: Mutex<Option<String>>,
 }
 
@@ -42,6 +45,14 @@ impl Shared {
         if let Some(slot) = self.depths.get(lane) {
             slot.store(depth, Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn parked(&self) -> u64 {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_parked(&self, parked: u64) {
+        self.parked.store(parked, Ordering::Relaxed);
     }
 
     pub(super) fn problem(&self) -> Option<String> {

@@ -3,6 +3,8 @@
 //! While one operation on the file is under way, everything that arrives is collected for the next one. So a commit
 //! (one `fsync`) carries whatever came during the commit before it, and nobody waits for a timer.
 
+mod settling;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -17,14 +19,13 @@ use tokio::{
 
 use super::{
     commands::{Control, Now, Publish, Shared, Waiter, answer, index},
-    lane::{LaneState, Lease, Ready},
+    lane::{LaneState, Lease},
     operation::{Operation, Outcome},
-    store::{Batch, NewMessage, Settled, Store},
+    parked::Requests,
+    store::{Action, Batch, Moved, NewMessage, Settled, Store},
 };
-use crate::{Acker, Lane, PublishError, Settlement};
+use crate::{Acker, Lane, PublishError};
 
-/// A message given back this often is parked, as RabbitMQ does it by `x-delivery-limit`.
-const DELIVERY_LIMIT: u32 = 20;
 /// Bounds of one commit, so that nobody waits long for the one before.
 const BATCH_MESSAGES: usize = 4096;
 const BATCH_BYTES: usize = 16 << 20;
@@ -43,6 +44,14 @@ struct Collected {
     waiters: Vec<Waiter>,
 }
 
+/// Whose turn with the file it is, so that none holds up another for longer than once.
+#[derive(Clone, Copy)]
+enum Turn {
+    Reading,
+    Writing,
+    Parked,
+}
+
 /// The task's state.
 pub(super) struct Engine {
     pub(super) lanes: [LaneState; Lane::ALL.len()],
@@ -56,10 +65,11 @@ pub(super) struct Engine {
     leaving: HashMap<i64, (usize, usize)>,
     settled: Settled,
     collected: Collected,
+    parked: Requests,
     next_consumer: u64,
     failing: bool,
     not_before: Instant,
-    reads_first: bool,
+    turn: Turn,
     closing: Option<(Vec<oneshot::Sender<()>>, Instant)>,
 }
 
@@ -85,10 +95,11 @@ impl Engine {
             leaving: HashMap::new(),
             settled: Settled::default(),
             collected: Collected::default(),
+            parked: Requests::default(),
             next_consumer: 0,
             failing: false,
             not_before: Instant::now(),
-            reads_first: false,
+            turn: Turn::Reading,
             closing: None,
         }
     }
@@ -155,12 +166,15 @@ impl Engine {
             }
             Control::Consume { .. } => {}
             Control::Settle { id, settlement } => self.settle(id, settlement),
+            Control::Parked(request) if self.closing.is_none() => self.parked.add(request, self.next_id - 1),
+            Control::Parked(_) => {}
             Control::Close(answer) => self.close(Some(answer)),
         }
     }
 
     fn close(&mut self, answer: Option<oneshot::Sender<()>>) {
         self.lanes.iter_mut().for_each(LaneState::end_consumers);
+        self.parked.end();
         let (answers, _) = self.closing.get_or_insert_with(|| (Vec::new(), Instant::now() + CLOSE_WITHIN));
         answers.extend(answer);
     }
@@ -169,38 +183,6 @@ impl Engine {
     fn is_done(&self) -> bool {
         let Some((_, deadline)) = &self.closing else { return false };
         (self.settled.is_empty() && self.collected.inserts.is_empty()) || Instant::now() >= *deadline
-    }
-
-    fn settle(&mut self, id: i64, settlement: Settlement) {
-        // Unknown: settled before.
-        let Some(lease) = self.leases.remove(&id) else { return };
-        let Some(lane) = self.lanes.get_mut(lease.lane) else { return };
-        lane.returned(lease.consumer);
-        let deliveries = lease.message.deliveries.saturating_add(1);
-        match settlement {
-            Settlement::Ack => {
-                self.leaving.insert(id, (lease.lane, lease.message.body.len()));
-                self.settled.deletes.push(id);
-            }
-            // Closing ends consumers with messages in their hands; that is no failed attempt.
-            Settlement::Requeue if self.closing.is_some() => {}
-            // Nor is it one that its consumer has gone: most of what comes back then was never looked at.
-            Settlement::Requeue if !lane.has_consumer(lease.consumer) => {
-                lane.put_back(Ready { redelivered: true, ..lease.message });
-            }
-            Settlement::Requeue if deliveries < DELIVERY_LIMIT => {
-                self.settled.requeues.push(id);
-                lane.put_back(Ready { deliveries, redelivered: true, ..lease.message });
-            }
-            Settlement::Requeue => self.park(id, &lease, format!("given back {DELIVERY_LIMIT} times")),
-            Settlement::Park(reason) => self.park(id, &lease, reason),
-        }
-    }
-
-    fn park(&mut self, id: i64, lease: &Lease, reason: String) {
-        tracing::warn!(lane = Lane::ALL[lease.lane].name(), id, reason, "message parked");
-        self.leaving.insert(id, (lease.lane, lease.message.body.len()));
-        self.settled.parks.push((id, reason));
     }
 
     /// Takes messages into the next commit, except events when all lanes together hold too much. What is for another
@@ -218,14 +200,12 @@ impl Engine {
             self.collected.bytes += message.body.len();
             let delay = i64::try_from(message.delay.as_micros()).unwrap_or(i64::MAX);
             self.collected.inserts.push(NewMessage {
-                id: self.next_id,
                 lane: message.lane,
                 due_at: if delay == 0 { 0 } else { now.saturating_add(delay).max(1) },
                 message_id: message.message_id,
                 traceparent: message.traceparent,
                 body: message.body,
             });
-            self.next_id += 1;
             results.push(Ok(()));
         }
         self.collected.waiters.push(Waiter { answer: publish.answer, results });
@@ -237,14 +217,25 @@ impl Engine {
 
     fn next_operation(&mut self) -> Option<Operation> {
         let now = (self.now)();
-        // Reads and writes take turns, so that neither holds up the other for longer than once.
-        let read = self.next_read(now);
-        if self.reads_first && read.is_some() {
-            self.reads_first = false;
-            return read;
+        for _ in 0..3 {
+            let (operation, next) = match self.turn {
+                Turn::Reading => (self.next_read(now), Turn::Writing),
+                Turn::Writing => (self.next_write(now), Turn::Parked),
+                Turn::Parked => (self.next_parked(), Turn::Reading),
+            };
+            self.turn = next;
+            if operation.is_some() {
+                return operation;
+            }
         }
-        self.reads_first = true;
-        self.next_write(now).or(read)
+        None
+    }
+
+    fn next_parked(&mut self) -> Option<Operation> {
+        if self.failing && Instant::now() < self.not_before {
+            return None;
+        }
+        self.parked.next(&mut self.next_id)
     }
 
     fn next_read(&self, now: i64) -> Option<Operation> {
@@ -283,7 +274,10 @@ impl Engine {
     }
 
     fn write(&mut self, collected: Collected) -> Operation {
-        let batch = Batch { inserts: collected.inserts, settled: std::mem::take(&mut self.settled) };
+        // Only now: ids have to become durable in ascending order, and what was parked is put back under new ones.
+        let first_id = self.next_id;
+        self.next_id += i64::try_from(collected.inserts.len()).unwrap_or(i64::MAX);
+        let batch = Batch { first_id, inserts: collected.inserts, settled: std::mem::take(&mut self.settled) };
         Operation::Write { batch, waiters: collected.waiters }
     }
 
@@ -306,6 +300,17 @@ impl Engine {
             Outcome::LoadedDue { lane, result: Ok((messages, next_due)) } => {
                 self.lanes[index(lane)].loaded_due(messages, next_due);
             }
+            Outcome::ListedParked(result) => {
+                let listed = result.map_err(|error| self.failed(&error));
+                self.parked.listed(listed);
+            }
+            Outcome::MovedParked { action, result } => {
+                if let Ok((moved, _)) = &result {
+                    self.moved(action, moved);
+                }
+                let result = result.map_err(|error| self.failed(&error));
+                self.parked.moved(result);
+            }
             Outcome::Probed(Err(error))
             | Outcome::LoadedDirect { result: Err(error), .. }
             | Outcome::LoadedDue { result: Err(error), .. } => {
@@ -315,10 +320,11 @@ impl Engine {
     }
 
     fn written(&mut self, batch: Batch) {
-        for message in batch.inserts {
-            self.lanes[index(message.lane)].stored(message);
+        for (message, id) in batch.inserts.into_iter().zip(batch.first_id..) {
+            self.lanes[index(message.lane)].stored(id, message);
         }
-        let parked = batch.settled.parks.into_iter().map(|(id, _)| id);
+        self.shared.set_parked(self.shared.parked() + batch.settled.parks.len() as u64);
+        let parked = batch.settled.parks.into_iter().map(|park| park.id);
         let gone: HashSet<i64> = batch.settled.deletes.into_iter().chain(parked).collect();
         for id in gone {
             if let Some((lane, bytes)) = self.leaving.remove(&id)
@@ -326,6 +332,17 @@ impl Engine {
             {
                 state.removed(id, bytes);
             }
+        }
+    }
+
+    /// Messages have left the parked queue.
+    fn moved(&mut self, action: Action, moved: &[Moved]) {
+        self.shared.set_parked(self.shared.parked().saturating_sub(moved.len() as u64));
+        if action == Action::Drop {
+            return;
+        }
+        for row in moved {
+            self.lanes[index(row.lane)].put_back_parked(row.id, row.bytes);
         }
     }
 

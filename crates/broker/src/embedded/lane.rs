@@ -103,7 +103,7 @@ impl LaneState {
     }
 
     /// A new message has been committed.
-    pub(super) fn stored(&mut self, message: NewMessage) {
+    pub(super) fn stored(&mut self, id: i64, message: NewMessage) {
         self.messages += 1;
         self.bytes += message.body.len() as u64;
         if message.due_at > 0 {
@@ -116,17 +116,24 @@ impl LaneState {
             return;
         }
         let caught_up = self.cursor == self.newest;
-        self.newest = message.id;
+        self.newest = id;
         if caught_up && self.has_room() {
-            self.cursor = message.id;
+            self.cursor = id;
             self.push(Ready {
-                id: message.id,
+                id,
                 deliveries: 0,
                 redelivered: false,
                 traceparent: message.traceparent,
                 body: message.body,
             });
         }
+    }
+
+    /// A parked message has been put back as the newest of the lane; it is read from the file when it is its turn.
+    pub(super) fn put_back_parked(&mut self, id: i64, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+        self.newest = id;
     }
 
     /// Takes what was read of the direct messages.
@@ -245,7 +252,7 @@ impl LaneState {
         self.push(Ready {
             id: message.id,
             deliveries: message.deliveries,
-            redelivered: message.deliveries > 0 || message.id <= self.inherited,
+            redelivered: message.deliveries > 0 || message.was_parked || message.id <= self.inherited,
             traceparent: message.traceparent,
             body: message.body,
         });

@@ -6,6 +6,7 @@ mod commands;
 mod engine;
 mod lane;
 mod operation;
+mod parked;
 mod store;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
@@ -17,9 +18,13 @@ use self::{
     commands::{Control, Now, Publish, Shared},
     engine::Engine,
     lane::LaneState,
+    parked::{Answer, Request},
     store::Store,
 };
-use crate::{Acker, Broker, BrokerError, Consumer, Lane, Outgoing, PublishError, Settlement, delays::Delays, tasks};
+use crate::{
+    Acker, Broker, BrokerError, Consumer, Lane, Outgoing, Parked, ParkedSelection, PublishError, Settlement,
+    delays::Delays, parked::Way, tasks,
+};
 
 /// How an [`Embedded`] broker is to work.
 #[derive(Clone)]
@@ -88,6 +93,7 @@ impl Embedded {
         let (publishes, publish_commands) = mpsc::channel(1024);
         let (control, commands) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
+        shared.set_parked(store.parked_count().await?);
         let acker: Arc<dyn Acker> = Arc::new(ControlAcker(control.clone()));
         let now: Now = options.now;
         let engine = Engine::new(lanes, highest + 1, options.max_queue_bytes, now, acker, Arc::clone(&shared));
@@ -105,6 +111,18 @@ impl Embedded {
         let (answer, answered) = oneshot::channel();
         publishes.send(Publish { messages, answer }).await.ok()?;
         answered.await.ok()
+    }
+
+    async fn move_parked(&self, way: Way, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        let selection = selection.clone();
+        self.ask(|answer| Request::Move { way, selection, answer }).await
+    }
+
+    /// Sends a request and waits for its answer, which never comes from a broker that is closed.
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request + Send) -> Result<T, BrokerError> {
+        let (answer, answered) = oneshot::channel();
+        self.control.send(Control::Parked(request(answer))).map_err(|_| BrokerError::Closed)?;
+        answered.await.map_err(|_| BrokerError::Closed)?
     }
 }
 
@@ -150,6 +168,22 @@ impl Broker for Embedded {
 
     async fn depth(&self, lane: Lane) -> Result<u64, String> {
         Ok(self.shared.depth(lane))
+    }
+
+    async fn parked_depth(&self) -> Result<u64, String> {
+        Ok(self.shared.parked())
+    }
+
+    async fn parked(&self, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+        self.ask(|answer| Request::List { limit, answer }).await
+    }
+
+    async fn requeue_parked(&self, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        self.move_parked(Way::BackToTheirLanes, selection).await
+    }
+
+    async fn drop_parked(&self, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        self.move_parked(Way::Out, selection).await
     }
 
     async fn close(&self) {

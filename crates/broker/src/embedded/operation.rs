@@ -1,10 +1,12 @@
 //! What the engine does with the queue file: one at a time, each owning the store while it runs.
 
+use std::sync::Arc;
+
 use super::{
     commands::Waiter,
-    store::{Batch, Limit, Store, StoredMessage},
+    store::{Action, Batch, Limit, Moved, Next, Selected, Store, StoredMessage},
 };
-use crate::Lane;
+use crate::{Lane, Parked};
 
 /// One use of the file.
 pub(super) enum Operation {
@@ -12,6 +14,8 @@ pub(super) enum Operation {
     Probe { now: i64 },
     LoadDirect { lane: Lane, after: i64, limit: Limit },
     LoadDue { lane: Lane, now: i64, after: (i64, i64), limit: Limit },
+    ListParked { limit: Limit },
+    MoveParked { action: Action, selected: Arc<Selected>, after: (i64, i64) },
 }
 
 /// How it ended.
@@ -20,6 +24,8 @@ pub(super) enum Outcome {
     Probed(Result<(), sqlx::Error>),
     LoadedDirect { lane: Lane, result: Result<(Vec<StoredMessage>, bool), sqlx::Error> },
     LoadedDue { lane: Lane, result: Result<(Vec<StoredMessage>, Option<i64>), sqlx::Error> },
+    ListedParked(Result<Vec<Parked>, sqlx::Error>),
+    MovedParked { action: Action, result: Result<(Vec<Moved>, Next), sqlx::Error> },
 }
 
 impl Operation {
@@ -36,6 +42,11 @@ impl Operation {
             }
             Self::LoadDue { lane, now, after, limit } => {
                 Outcome::LoadedDue { lane, result: load_due(&mut store, lane, now, after, limit).await }
+            }
+            Self::ListParked { limit } => Outcome::ListedParked(store.list_parked(limit).await),
+            Self::MoveParked { action, selected, after } => {
+                let result = store.move_parked(action, &selected, after).await;
+                Outcome::MovedParked { action, result }
             }
         };
         (store, outcome)

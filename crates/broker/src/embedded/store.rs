@@ -1,5 +1,7 @@
 //! The SQL of the queue file. One connection, one operation at a time, so a read never sees half of a write.
 
+mod parked;
+
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+pub(super) use self::parked::{Action, CHUNK, Moved, Next, Selected};
 use crate::{BrokerError, Lane};
 
 /// Rows of one `INSERT`: few sizes, so that each is prepared once and stays in the statement cache.
@@ -18,7 +21,6 @@ const INSERT_SIZES: [usize; 4] = [256, 32, 4, 1];
 /// A message that is to be written.
 #[derive(Debug)]
 pub(super) struct NewMessage {
-    pub(super) id: i64,
     pub(super) lane: Lane,
     /// Unix microseconds; 0 is at once.
     pub(super) due_at: i64,
@@ -33,6 +35,8 @@ pub(super) struct StoredMessage {
     pub(super) id: i64,
     pub(super) due_at: i64,
     pub(super) deliveries: u32,
+    /// Whether it was parked once and put back.
+    pub(super) was_parked: bool,
     pub(super) traceparent: Option<String>,
     pub(super) body: Bytes,
 }
@@ -40,6 +44,8 @@ pub(super) struct StoredMessage {
 /// What one transaction writes.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
+    /// The first message's id; the others count on from there.
+    pub(super) first_id: i64,
     pub(super) inserts: Vec<NewMessage>,
     pub(super) settled: Settled,
 }
@@ -49,7 +55,18 @@ pub(super) struct Batch {
 pub(super) struct Settled {
     pub(super) deletes: Vec<i64>,
     pub(super) requeues: Vec<i64>,
-    pub(super) parks: Vec<(i64, String)>,
+    pub(super) parks: Vec<Park>,
+}
+
+/// A message that is to be parked.
+#[derive(Debug)]
+pub(super) struct Park {
+    pub(super) id: i64,
+    /// Unix microseconds.
+    pub(super) at: i64,
+    /// How often consumers have given it back.
+    pub(super) deliveries: u32,
+    pub(super) reason: String,
 }
 
 impl Settled {
@@ -146,15 +163,21 @@ impl Store {
     /// Writes a batch in one transaction: all of it or nothing.
     pub(super) async fn write(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         self.run("BEGIN IMMEDIATE").await?;
-        let written = match self.write_rows(batch).await {
+        let written = self.write_rows(batch).await;
+        self.end_transaction(written).await
+    }
+
+    /// Commits if all went well, or nothing of it stays.
+    async fn end_transaction(&mut self, written: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
+        let ended = match written {
             Ok(()) => self.run("COMMIT").await,
             failed => failed,
         };
-        if written.is_err() {
+        if ended.is_err() {
             // SQLite may have rolled back by itself already, so that this fails too.
             let _ = self.run("ROLLBACK").await;
         }
-        written
+        ended
     }
 
     /// Writes one page, to see whether the disk takes it.
@@ -170,7 +193,7 @@ impl Store {
         limit: Limit,
     ) -> Result<(Vec<StoredMessage>, bool), sqlx::Error> {
         let query = sqlx::query(
-            "SELECT id, due_at, deliveries, traceparent, body FROM messages INDEXED BY messages_waiting \
+            "SELECT id, due_at, deliveries, parked_at, traceparent, body FROM messages INDEXED BY messages_waiting \
              WHERE lane = ? AND due_at = 0 AND id > ? AND parked_reason IS NULL ORDER BY id LIMIT ?",
         )
         .bind(code(lane))
@@ -187,7 +210,7 @@ impl Store {
         limit: Limit,
     ) -> Result<(Vec<StoredMessage>, bool), sqlx::Error> {
         let query = sqlx::query(
-            "SELECT id, due_at, deliveries, traceparent, body FROM messages INDEXED BY messages_waiting \
+            "SELECT id, due_at, deliveries, parked_at, traceparent, body FROM messages INDEXED BY messages_waiting \
              WHERE lane = ? AND due_at > 0 AND due_at <= ? AND (due_at, id) > (?, ?) AND parked_reason IS NULL \
              ORDER BY due_at, id LIMIT ?",
         )
@@ -249,14 +272,15 @@ impl Store {
 
     async fn write_rows(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         let mut rest = batch.inserts.as_slice();
+        let mut ids = batch.first_id..;
         for (rows, statement) in &self.inserts {
             while rest.len() >= *rows {
                 let (chunk, after) = rest.split_at(*rows);
                 rest = after;
                 let mut query = sqlx::query(AssertSqlSafe(Arc::clone(statement)));
-                for message in chunk {
+                for (message, id) in chunk.iter().zip(&mut ids) {
                     query = query
-                        .bind(message.id)
+                        .bind(id)
                         .bind(code(message.lane))
                         .bind(message.due_at)
                         .bind(i64::try_from(message.body.len()).unwrap_or(i64::MAX))
@@ -283,10 +307,12 @@ impl Store {
                 .execute(&mut self.connection)
                 .await?;
         }
-        for (id, reason) in &settled.parks {
-            sqlx::query("UPDATE messages SET parked_reason = ? WHERE id = ?")
-                .bind(reason.as_str())
-                .bind(id)
+        for park in &settled.parks {
+            sqlx::query("UPDATE messages SET parked_reason = ?, parked_at = ?, deliveries = ? WHERE id = ?")
+                .bind(park.reason.as_str())
+                .bind(park.at)
+                .bind(park.deliveries)
+                .bind(park.id)
                 .execute(&mut self.connection)
                 .await?;
         }
@@ -330,8 +356,9 @@ fn stored_message(row: &SqliteRow) -> Result<StoredMessage, sqlx::Error> {
         id: row.try_get(0)?,
         due_at: row.try_get(1)?,
         deliveries: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX),
-        traceparent: row.try_get(3)?,
-        body: Bytes::from(row.try_get::<Vec<u8>, _>(4)?),
+        was_parked: row.try_get::<i64, _>(3)? > 0,
+        traceparent: row.try_get(4)?,
+        body: Bytes::from(row.try_get::<Vec<u8>, _>(5)?),
     })
 }
 

@@ -26,9 +26,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Now,
+    headers::{self, LANE, PARKED_AT, REASON, REDELIVERIES, TRACEPARENT, WAS_PARKED},
     health::Health,
     link::Link,
-    publisher::{Prepared, Publisher, TRACEPARENT},
+    parked::id_of,
+    publisher::{Prepared, Publisher},
     supervisor::{Backoff, LinkState},
     topology::Topology,
     tracker::Tracker,
@@ -49,6 +52,7 @@ pub(super) struct LaneConsumer {
     pub(super) publisher: Arc<Publisher>,
     pub(super) closing: CancellationToken,
     pub(super) health: watch::Sender<Health>,
+    pub(super) now: Option<Now>,
 }
 
 /// How a session ended.
@@ -123,6 +127,7 @@ impl LaneConsumer {
             lane: self.lane,
             topology: &self.topology,
             publisher: &self.publisher,
+            now: self.now.as_ref(),
             channel,
             sender,
             acker: Arc::new(SessionAcker(acker)),
@@ -171,12 +176,14 @@ struct Held {
     body: Bytes,
     traceparent: Option<String>,
     message_id: Option<ShortString>,
+    redeliveries: u32,
 }
 
 struct Session<'a> {
     lane: Lane,
     topology: &'a Topology,
     publisher: &'a Arc<Publisher>,
+    now: Option<&'a Now>,
     channel: Channel,
     sender: &'a mpsc::Sender<Incoming>,
     acker: Arc<SessionAcker>,
@@ -231,21 +238,18 @@ impl Session<'_> {
 
     fn deliver(&mut self, delivery: Delivery) {
         self.tracker.delivered(delivery.delivery_tag);
-        let traceparent = delivery
-            .properties
-            .headers()
-            .as_ref()
-            .and_then(|headers| headers.inner().get(TRACEPARENT))
-            .and_then(|value| value.as_long_string())
-            .map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+        let headers = headers::of(&delivery.properties);
+        let traceparent = headers::text(headers, TRACEPARENT);
+        let redeliveries = headers::redeliveries(headers);
+        let redelivered = delivery.redelivered || headers::text(headers, WAS_PARKED).is_some();
         let acker: Arc<dyn Acker> = Arc::<SessionAcker>::clone(&self.acker);
         let held = Held {
             body: Bytes::from(delivery.data),
             traceparent: traceparent.clone(),
             message_id: delivery.properties.message_id().clone(),
+            redeliveries,
         };
-        let incoming =
-            Incoming::new(held.body.clone(), delivery.redelivered, traceparent, delivery.delivery_tag, acker);
+        let incoming = Incoming::new(held.body.clone(), redelivered, traceparent, delivery.delivery_tag, acker);
         self.held.insert(delivery.delivery_tag, held);
         if !self.backlog.is_empty() {
             self.backlog.push_back(incoming);
@@ -299,10 +303,12 @@ impl Session<'_> {
     fn park(&mut self, tag: u64, reason: String) {
         let Some(held) = self.held.remove(&tag) else { return };
         tracing::warn!(lane = self.lane.name(), reason, "message parked");
-        let headers = [("reason", reason), ("lane", self.lane.name().to_owned())]
-            .into_iter()
-            .chain(held.traceparent.map(|value| (TRACEPARENT, value)));
-        let message = Prepared::new(self.topology.parked(self.lane), held.body, held.message_id, headers);
+        let headers =
+            [(REASON, reason), (LANE, self.lane.name().to_owned()), (REDELIVERIES, held.redeliveries.to_string())];
+        let parked_at = self.now.map(|now| (PARKED_AT, now().to_string()));
+        let headers = headers.into_iter().chain(parked_at).chain(held.traceparent.map(|value| (TRACEPARENT, value)));
+        let id = id_of(held.message_id.as_ref(), &held.body);
+        let message = Prepared::new(self.topology.parked(self.lane), held.body, id, headers);
         let publisher = Arc::clone(self.publisher);
         let publish = async move {
             let result = publisher.publish(vec![message]).await.pop();

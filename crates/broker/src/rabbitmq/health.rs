@@ -66,7 +66,8 @@ mod tests {
         let topology = Arc::new(Topology::new("wh", &Delays::new(Vec::new()), 1));
         let queue = topology.queue(Lane::History);
         let publisher = Arc::new(Publisher::new(link.clone(), Duration::from_secs(5)));
-        let consumer = LaneConsumer { lane: Lane::History, prefetch: 1, topology, link, publisher, closing, health };
+        let lane = Lane::History;
+        let consumer = LaneConsumer { lane, prefetch: 1, topology, link, publisher, closing, health, now: None };
         let (sender, mut receiver) = mpsc::channel(1);
         consumer.run(sender).await;
         assert!(receiver.recv().await.is_none());

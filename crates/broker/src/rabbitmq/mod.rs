@@ -1,15 +1,19 @@
 //! The queues in RabbitMQ 3.10 and up: quorum queues, publisher confirms, a connection each for publishing and
 //! consuming, both brought back for ever.
 //!
-//! `topology` is what exists on the broker, `supervisor` keeps a connection up, `publisher` and `consumer` use it.
+//! `topology` is what exists on the broker, `supervisor` keeps a connection up, `publisher` and `consumer` use it, and so
+//! does `parked` for what people do with parked messages.
 
 mod consumer;
+mod headers;
 mod health;
 mod link;
+mod parked;
 mod publisher;
 mod supervisor;
 mod topology;
 mod tracker;
+mod walk;
 
 use std::{
     fmt,
@@ -31,16 +35,24 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     consumer::LaneConsumer,
+    headers::TRACEPARENT,
     health::{Health, Watched},
     link::{DialError, Dialer, Role},
-    publisher::{Prepared, Publisher, TRACEPARENT},
+    parked::ParkedQueue,
+    publisher::{Prepared, Publisher},
     supervisor::{LinkState, supervise},
     topology::Topology,
 };
-use crate::{Broker, BrokerError, Consumer, Lane, Outgoing, PublishError, delays::Delays, tasks};
+use crate::{
+    Broker, BrokerError, Consumer, Lane, Outgoing, Parked, ParkedSelection, PublishError, delays::Delays, parked::Way,
+    tasks,
+};
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const DEPTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Unix microseconds.
+type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// How a [`RabbitMq`] broker is to work.
 #[derive(Clone)]
@@ -60,6 +72,9 @@ pub struct RabbitMqConfig {
     pub prefix: String,
     /// What connections are called in RabbitMQ's own listings.
     pub connection_name: String,
+    /// The clock for when a message was parked: Unix time in microseconds. Without one that is known only of what
+    /// RabbitMQ parks by itself.
+    pub now: Option<Arc<dyn Fn() -> i64 + Send + Sync>>,
 }
 
 impl RabbitMqConfig {
@@ -74,6 +89,7 @@ impl RabbitMqConfig {
             ca_file: None,
             prefix: "wh".to_owned(),
             connection_name: "testmo-webhooks".to_owned(),
+            now: None,
         }
     }
 }
@@ -105,6 +121,8 @@ pub struct RabbitMq {
     consumers: TaskTracker,
     closing_links: CancellationToken,
     supervisors: TaskTracker,
+    parked: ParkedQueue,
+    now: Option<Now>,
 }
 
 impl fmt::Debug for RabbitMq {
@@ -142,10 +160,12 @@ impl RabbitMq {
             states.push(receiver);
         }
         let [publish_link, consume_link] = <[_; 2]>::try_from(states).map_err(|_| BrokerError::Closed)?;
+        let publisher = Arc::new(Publisher::new(publish_link.clone(), config.confirm_timeout));
+        let parked = ParkedQueue::new(Arc::clone(&topology), Arc::clone(&publisher), consume_link.clone());
         Ok(Arc::new(Self {
             delays,
             topology,
-            publisher: Arc::new(Publisher::new(publish_link.clone(), config.confirm_timeout)),
+            publisher,
             publish_link,
             consume_link,
             watched_consumers: Mutex::new(Vec::new()),
@@ -153,31 +173,48 @@ impl RabbitMq {
             consumers: TaskTracker::new(),
             closing_links,
             supervisors,
+            parked,
+            now: config.now,
         }))
     }
 
     fn prepare(&self, message: Outgoing) -> Prepared {
         let id = ShortString::from(message.message_id.to_string().as_str());
         let headers = message.traceparent.map(|value| (TRACEPARENT, value));
-        Prepared::new(self.topology.route(message.lane, message.delay), message.body, Some(id), headers)
+        Prepared::new(self.topology.route(message.lane, message.delay), message.body, id, headers)
     }
 
     /// Asks on a channel of its own: asking for a queue that is missing closes the channel.
-    async fn message_count(&self, lane: Lane) -> Result<u64, String> {
+    async fn message_count(&self, queue: String) -> Result<u64, String> {
         let state = self.publish_link.borrow().clone();
         let link = match state {
             LinkState::Up(link) => link,
             LinkState::Down(reason) => return Err(reason),
         };
         let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-        let queue = self.topology.queue(lane);
         let ask = async {
             let channel = link.connection.create_channel().await?;
             let queue = channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await?;
             channel.close(200, "asked".into()).await?;
             Ok(queue.message_count())
         };
-        ask.await.map(u64::from).map_err(|error: lapin::Error| error.to_string())
+        let asked = timeout(DEPTH_TIMEOUT, ask).await;
+        let counted = asked.map_err(|_| format!("no answer within {} s", DEPTH_TIMEOUT.as_secs()))?;
+        counted.map(u64::from).map_err(|error: lapin::Error| error.to_string())
+    }
+
+    /// Does something with the parked queue; what fails because this was closed says so.
+    async fn with_parked<T>(
+        &self,
+        work: impl Future<Output = Result<T, BrokerError>> + Send,
+    ) -> Result<T, BrokerError> {
+        if self.closing_consumers.is_cancelled() {
+            return Err(BrokerError::Closed);
+        }
+        match work.await {
+            Err(_) if self.closing_consumers.is_cancelled() => Err(BrokerError::Closed),
+            worked => worked,
+        }
     }
 }
 
@@ -231,6 +268,7 @@ impl Broker for RabbitMq {
             publisher: Arc::clone(&self.publisher),
             closing: self.closing_consumers.clone(),
             health,
+            now: self.now.clone(),
         };
         let watched = Watched { queue: self.topology.queue(lane), health: watched };
         self.watched_consumers.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
@@ -256,8 +294,23 @@ impl Broker for RabbitMq {
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, String> {
-        let late = || format!("no answer within {} s", DEPTH_TIMEOUT.as_secs());
-        timeout(DEPTH_TIMEOUT, self.message_count(lane)).await.map_err(|_| late())?
+        self.message_count(self.topology.queue(lane)).await
+    }
+
+    async fn parked_depth(&self) -> Result<u64, String> {
+        self.message_count(self.topology.parked_queue()).await
+    }
+
+    async fn parked(&self, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+        self.with_parked(self.parked.list(limit)).await
+    }
+
+    async fn requeue_parked(&self, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        self.with_parked(self.parked.move_out(Way::BackToTheirLanes, selection)).await
+    }
+
+    async fn drop_parked(&self, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+        self.with_parked(self.parked.move_out(Way::Out, selection)).await
     }
 
     async fn close(&self) {

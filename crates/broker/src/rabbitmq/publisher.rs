@@ -6,7 +6,7 @@
 //! channel can tell whose it was.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -42,37 +42,34 @@ const OUTSTANDING_KIB: u32 = 64 * 1024;
 /// A connection that is just coming back is waited for this long; in an outage publishers are told at once after.
 const LINK_GRACE: Duration = Duration::from_secs(1);
 
-/// Header with the W3C trace context.
-pub(super) const TRACEPARENT: &str = "traceparent";
-
 /// A message with everything that RabbitMQ needs.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) route: Route,
-    pub(super) body: Bytes,
-    pub(super) properties: BasicProperties,
+    route: Route,
+    body: Bytes,
+    /// Every message has one: it tells which one it was that the broker returned.
+    id: ShortString,
+    properties: BasicProperties,
 }
 
 impl Prepared {
     pub(super) fn new(
         route: Route,
         body: Bytes,
-        message_id: Option<ShortString>,
+        id: ShortString,
         headers: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Self {
         let mut table = FieldTable::default();
         for (name, value) in headers {
             table.insert(name.into(), AMQPValue::LongString(value.into()));
         }
-        let mut properties = BasicProperties::default()
+        let properties = BasicProperties::default()
             .with_content_type("application/x-protobuf".into())
             // Persistent.
             .with_delivery_mode(2)
-            .with_headers(table);
-        if let Some(id) = message_id {
-            properties = properties.with_message_id(id);
-        }
-        Self { route, body, properties }
+            .with_headers(table)
+            .with_message_id(id.clone());
+        Self { route, body, id, properties }
     }
 
     fn kib(&self) -> u32 {
@@ -206,7 +203,7 @@ pub(super) async fn open_channels(connection: &Connection, broken: &Broken) -> R
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (sender, jobs) = mpsc::unbounded_channel();
-        drop(tasks::spawn(ChannelTask { channel, broken: broken.clone(), returned: HashSet::new() }.run(jobs)));
+        drop(tasks::spawn(ChannelTask { channel, broken: broken.clone(), returned: HashMap::new() }.run(jobs)));
         channels.push(sender);
     }
     Ok(Jobs { channels, turn: AtomicUsize::new(0) })
@@ -217,7 +214,7 @@ struct Done {
     index: usize,
     answers: Answers,
     route: Route,
-    id: Option<ShortString>,
+    id: ShortString,
     result: Result<Confirmation, lapin::Error>,
     /// Held until here.
     _permit: Arc<OwnedSemaphorePermit>,
@@ -226,8 +223,9 @@ struct Done {
 struct ChannelTask {
     channel: Channel,
     broken: Broken,
-    /// Ids of messages that were returned as unroutable and whose confirm has not come yet.
-    returned: HashSet<ShortString>,
+    /// Ids of messages that were returned as unroutable and whose confirm has not come yet, and how many have each:
+    /// ids that others gave may be the same.
+    returned: HashMap<ShortString, usize>,
 }
 
 impl ChannelTask {
@@ -261,8 +259,7 @@ impl ChannelTask {
             let permit = Arc::clone(&job.permit);
             confirms.push(
                 async move {
-                    let Prepared { route, body, properties } = message;
-                    let id = properties.message_id().clone();
+                    let Prepared { route, body, id, properties } = message;
                     let result = publish(&channel, &route, &body, properties).await;
                     Done { index, answers, route, id, result, _permit: permit }
                 }
@@ -276,12 +273,13 @@ impl ChannelTask {
         for done in &mut all {
             if let Ok(Confirmation::Ack(returned) | Confirmation::Nack(returned)) = &mut done.result
                 && let Some(message) = returned.take()
+                && let Some(id) = message.delivery.properties.message_id()
             {
-                self.returned.extend(message.delivery.properties.message_id().clone());
+                *self.returned.entry(id.clone()).or_default() += 1;
             }
         }
         for done in all {
-            let unroutable = done.id.as_ref().is_some_and(|id| self.returned.remove(id));
+            let unroutable = self.was_returned(&done.id);
             let result = match &done.result {
                 _ if unroutable => {
                     let reason =
@@ -300,6 +298,15 @@ impl ChannelTask {
             // Nobody there: the caller has given up waiting.
             let _ = done.answers.send((done.index, result));
         }
+    }
+
+    fn was_returned(&mut self, id: &ShortString) -> bool {
+        let Some(times) = self.returned.get_mut(id) else { return false };
+        *times -= 1;
+        if *times == 0 {
+            self.returned.remove(id);
+        }
+        true
     }
 }
 

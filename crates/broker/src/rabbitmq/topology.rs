@@ -29,12 +29,12 @@ const SETTLE: Duration = Duration::from_millis(1200);
 ///   those versions a message at the head of its queue is parked after 20 restarts without progress in between.
 ///
 /// A wait in `delay.*` starts the count anew: dead-lettering makes another message of it. Those queues have no consumers.
-const DELIVERY_LIMIT: i64 = 20;
+const DELIVERY_LIMIT: u32 = 20;
 
 /// As good as none (RabbitMQ 4 has a default of 20). For `parked`: looking at it must not remove from it. For `history`:
 /// its consumer parks by itself what it cannot read, and holds on to the rest however long its database is away, so
 /// that only time-outs and restarts would be counted.
-const NO_DELIVERY_LIMIT: i64 = 1_000_000;
+const NO_DELIVERY_LIMIT: u32 = 1_000_000;
 
 /// How many times the bytes of `events` the queues behind it may hold. What is published to them takes the place of
 /// something that was let in at `events` and is acknowledged only after that, so one of them being full holds up what
@@ -58,9 +58,10 @@ struct Exchange {
 #[derive(Debug)]
 struct Queue {
     name: String,
-    /// The exchange that it is bound to, and the keys.
+    /// The exchange that it is bound to, and the keys: also the names of queues, which is the key of a message that was
+    /// put straight into one (over the default exchange) when RabbitMQ moves it on from there.
     source: String,
-    keys: Vec<&'static str>,
+    keys: Vec<String>,
     /// What leaves it unacknowledged goes to this exchange and keeps its routing key.
     dead_letters_to: Option<String>,
     ttl: Option<Duration>,
@@ -108,28 +109,28 @@ impl Topology {
         let lane = |rest, exchange, lane| Queue {
             name: name(rest),
             source: name(exchange),
-            keys: vec![key(lane)],
+            keys: vec![key(lane).to_owned()],
             dead_letters_to: Some(name("dead")),
             ttl: None,
-            delivery_limit: if lane == Lane::History { NO_DELIVERY_LIMIT } else { DELIVERY_LIMIT },
+            delivery_limit: Self::delivery_limit(lane).into(),
             max_bytes: if lane == Lane::Events { max_bytes } else { internal_max_bytes },
         };
         let parked = Queue {
             name: name("parked"),
             source: name("dead"),
-            keys: Lane::ALL.map(key).to_vec(),
+            keys: Lane::ALL.into_iter().flat_map(|lane| [key(lane).to_owned(), name(lane.name())]).collect(),
             dead_letters_to: None,
             ttl: None,
-            delivery_limit: NO_DELIVERY_LIMIT,
+            delivery_limit: NO_DELIVERY_LIMIT.into(),
             max_bytes,
         };
         let delay = |delay| Queue {
             name: name(&delay_name(delay)),
             source: name(&delay_name(delay)),
-            keys: vec![""],
+            keys: vec![String::new()],
             dead_letters_to: Some(name("deliver")),
             ttl: Some(delay),
-            delivery_limit: DELIVERY_LIMIT,
+            delivery_limit: DELIVERY_LIMIT.into(),
             max_bytes: internal_max_bytes,
         };
         let mut exchanges = vec![direct("events"), direct("deliver"), direct("history"), direct("dead")];
@@ -142,6 +143,10 @@ impl Topology {
             lane("deliver.slow", "deliver", Lane::DeliverSlow),
             lane("history", "history", Lane::History),
         ];
+        let straight_into_a_delay = [name("parked"), name(Lane::DeliverSlow.name())];
+        for queue in queues.iter_mut().filter(|queue| straight_into_a_delay.contains(&queue.name)) {
+            queue.keys.extend(delays.iter().map(|delay| name(&delay_name(delay))));
+        }
         queues.extend(delays.iter().map(delay));
         Self { prefix: prefix.to_owned(), exchanges, queues }
     }
@@ -166,12 +171,37 @@ impl Topology {
         Route { exchange: format!("{}.{exchange}", self.prefix).as_str().into(), key, queue: self.queue(lane) }
     }
 
+    /// How often a message of a lane may come back before RabbitMQ parks it.
+    pub(super) const fn delivery_limit(lane: Lane) -> u32 {
+        match lane {
+            Lane::History => NO_DELIVERY_LIMIT,
+            Lane::Events | Lane::DeliverFast | Lane::DeliverSlow => DELIVERY_LIMIT,
+        }
+    }
+
+    /// The queue of what cannot be worked on.
+    pub(super) fn parked_queue(&self) -> String {
+        format!("{}.parked", self.prefix)
+    }
+
+    /// The lane of a queue.
+    pub(super) fn lane_of_queue(&self, queue: &str) -> Option<Lane> {
+        let name = queue.strip_prefix(&self.prefix)?.strip_prefix('.')?;
+        Lane::ALL.into_iter().find(|lane| lane.name() == name)
+    }
+
+    /// The lane that a message was on its way to, by its routing key. That is the name of the queue for a message that
+    /// was put straight into it.
+    pub(super) fn lane_of_key(&self, routing_key: &str) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| key(*lane) == routing_key).or_else(|| self.lane_of_queue(routing_key))
+    }
+
     /// Where messages that cannot be worked on go.
     pub(super) fn parked(&self, lane: Lane) -> Route {
         Route {
             exchange: format!("{}.dead", self.prefix).as_str().into(),
             key: key(lane).into(),
-            queue: format!("{}.parked", self.prefix),
+            queue: self.parked_queue(),
         }
     }
 
@@ -208,7 +238,7 @@ impl Topology {
                 .queue_bind(
                     queue.name.as_str().into(),
                     queue.source.as_str().into(),
-                    (*key).into(),
+                    key.as_str().into(),
                     QueueBindOptions::default(),
                     FieldTable::default(),
                 )
@@ -264,7 +294,7 @@ fn delay_name(delay: Duration) -> String {
     }
 }
 
-fn is_soft(error: &lapin::Error, soft: &AMQPSoftError) -> bool {
+pub(super) fn is_soft(error: &lapin::Error, soft: &AMQPSoftError) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error)
         if matches!(error.kind(), AMQPErrorKind::Soft(kind) if kind == soft))
 }
@@ -319,6 +349,30 @@ mod tests {
         assert_eq!(limits, expected);
     }
 
+    /// RabbitMQ keeps what it can route nowhere, and moves nothing on any more once there is enough of it.
+    #[test]
+    fn what_was_put_straight_into_a_queue_can_be_moved_on() {
+        let queues = topology().queues;
+        for queue in queues.iter().filter(|queue| queue.dead_letters_to.is_some()) {
+            let to = |to: &&Queue| Some(&to.source) == queue.dead_letters_to.as_ref() && to.keys.contains(&queue.name);
+            let to: Vec<_> = queues.iter().filter(to).map(|to| to.name.as_str()).collect();
+            assert_eq!(to, [if queue.ttl.is_some() { "wh.deliver.slow" } else { "wh.parked" }], "{}", queue.name);
+            assert!(queues.iter().any(|to| to.name == "wh.parked" && to.keys.contains(&queue.name)), "{}", queue.name);
+        }
+    }
+
+    #[test]
+    fn a_routing_key_tells_the_lane() {
+        let topology = topology();
+        for lane in Lane::ALL {
+            assert_eq!(topology.lane_of_key(key(lane)), Some(lane));
+            assert_eq!(topology.lane_of_key(&topology.queue(lane)), Some(lane));
+        }
+        for strange in ["", "wh.", "wh.parked", "whevents", "deliver.fast", "wh.delay.120s"] {
+            assert_eq!(topology.lane_of_key(strange), None, "{strange}");
+        }
+    }
+
     #[test]
     fn a_delayed_message_keeps_the_key_of_its_lane() {
         let topology = topology();
@@ -335,7 +389,7 @@ mod tests {
             for route in [topology.route(lane, Duration::ZERO), topology.parked(lane)] {
                 let queue = topology.queues.iter().find(|queue| queue.name == route.queue).expect("declared");
                 assert_eq!(queue.source, route.exchange.as_str());
-                assert!(queue.keys.contains(&route.key.as_str()), "{route:?}");
+                assert!(queue.keys.iter().any(|key| key == route.key.as_str()), "{route:?}");
             }
         }
     }

@@ -108,8 +108,64 @@ impl Fixture {
                 let mut config = broker::rabbitmq::RabbitMqConfig::new(url, vec![SHORT, LONG]);
                 config.prefix.clone_from(prefix);
                 config.max_queue_bytes = max_queue_bytes;
+                config.now = Some(Arc::new(now));
                 broker::rabbitmq::RabbitMq::connect(config).await.expect("RabbitMQ can be reached")
             }
         }
     }
+
+    /// A second one beside the first, as another process would have it; a queue file can only be opened once.
+    pub(crate) async fn open_beside(&self, first: &Arc<dyn Broker>) -> Arc<dyn Broker> {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Embedded(_) => Arc::clone(first),
+            #[cfg(feature = "rabbitmq")]
+            Self::RabbitMq { .. } => self.open().await,
+        }
+    }
+
+    /// Puts a message into a lane past the broker object, without an id or anything else that ours have. The queue
+    /// exists and is closed.
+    pub(crate) async fn put_straight_in(&self, lane: Lane, body: &[u8]) {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Embedded(folder) => {
+                let number = Lane::ALL.into_iter().position(|other| other == lane).expect("a lane") + 1;
+                let number = i64::try_from(number).expect("few lanes");
+                insert(&folder.path().join("queue.db"), number, body).await;
+            }
+            #[cfg(feature = "rabbitmq")]
+            Self::RabbitMq { url, prefix } => send(url, &format!("{prefix}.{}", lane.name()), body).await,
+        }
+    }
+}
+
+#[cfg(feature = "embedded")]
+async fn insert(path: &std::path::Path, lane: i64, body: &[u8]) {
+    use sqlx::{ConnectOptions as _, Connection as _};
+
+    let mut file = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.expect("the queue file");
+    sqlx::query("INSERT INTO messages (lane, due_at, size, message_id, body) VALUES (?, 0, ?, x'', ?)")
+        .bind(lane)
+        .bind(i64::try_from(body.len()).expect("short"))
+        .bind(body)
+        .execute(&mut file)
+        .await
+        .expect("inserted");
+    file.close().await.expect("closed");
+}
+
+/// Over the default exchange, so that the routing key is the queue's name.
+#[cfg(feature = "rabbitmq")]
+pub(crate) async fn send(url: &str, queue: &str, body: &[u8]) {
+    use lapin::{BasicProperties, Connection, ConnectionProperties, options};
+
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("connected");
+    let channel = connection.create_channel().await.expect("a channel");
+    channel.confirm_select(options::ConfirmSelectOptions::default()).await.expect("confirms");
+    let options = options::BasicPublishOptions { mandatory: true, ..Default::default() };
+    let publish = channel.basic_publish("".into(), queue.into(), options, body, BasicProperties::default());
+    let confirmed = publish.await.expect("sent").await.expect("confirmed");
+    assert!(confirmed.is_ack(), "{confirmed:?}");
+    connection.close(200, "done".into()).await.expect("closed");
 }
