@@ -11,7 +11,7 @@ use tonic_prost_build::Builder;
 
 const ROOT: &str = "../../proto";
 const PACKAGE: &str = ".testmo.webhooks.v1";
-const PUBLIC: [&str; 5] = ["entities", "events", "history", "instances", "webhooks"];
+const PUBLIC: [&str; 6] = ["entities", "events", "history", "instances", "operations", "webhooks"];
 const INTERNAL: [&str; 3] = ["configuration", "messages", "recording"];
 const EVENTS: &str = "testmo/webhooks/v1/events.proto";
 const ENTITIES: &str = "testmo/webhooks/v1/entities.proto";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::v1::{
     events_client::EventsClient, history_client::HistoryClient, instances_client::InstancesClient,
-    webhooks_client::WebhooksClient,
+    operations_client::OperationsClient, webhooks_client::WebhooksClient,
 };
 use tonic::{
     Request, Status,
@@ -16,7 +16,7 @@ use tonic::{
 /// Where the services are, each such as `http://127.0.0.1:50051`.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// `Events`.
+    /// `Events` and `Operations`.
     pub ingest: String,
     /// `Webhooks` and `Instances`.
     pub subscription: String,
@@ -66,6 +66,12 @@ impl Grpc {
     #[must_use]
     pub fn events(&self) -> EventsClient<Connection> {
         EventsClient::with_interceptor(self.ingest.clone(), self.bearer.clone())
+    }
+
+    /// `Operations`.
+    #[must_use]
+    pub fn operations(&self) -> OperationsClient<Connection> {
+        OperationsClient::with_interceptor(self.ingest.clone(), self.bearer.clone())
     }
 
     /// `Webhooks`.

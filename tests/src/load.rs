@@ -51,6 +51,12 @@ impl Load {
         lock(&self.published).len()
     }
 
+    /// What was accepted so far.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<Published> {
+        lock(&self.published).clone()
+    }
+
     /// Ends; all events that were accepted, in their order.
     pub async fn stop(self) -> Vec<Published> {
         self.stopped.store(true, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod grpc;
 mod out;
 mod rest;
 mod server;
@@ -10,7 +11,7 @@ mod standalone;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use commands::{apply, health, publish, secrets, serve, token, verify};
+use commands::{apply, health, parked, publish, secrets, serve, token, verify};
 use out::OutputClosed;
 use runtime::config::Config;
 
@@ -38,6 +39,9 @@ enum Command {
     Token(token::Token),
     /// Make the server's webhooks what a YAML or JSON file says, after showing the difference.
     Apply(apply::Apply),
+    /// Show, requeue or drop the messages that could not be worked on.
+    #[command(subcommand)]
+    Parked(parked::Parked),
     /// Change the key that signing secrets are encrypted with.
     #[command(subcommand)]
     Secrets(secrets::Secrets),
@@ -78,6 +82,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Publish(command) => command.run(&config()?).await,
         Command::Token(command) => command.run(&config()?).await,
         Command::Apply(command) => command.run(&config()?).await,
+        Command::Parked(command) => command.run(&config()?).await,
         Command::Secrets(command) => command.run(&config()?).await,
         Command::Verify(command) => command.run(),
         Command::Config => commands::config::print(&config()?),

@@ -58,7 +58,11 @@ impl Load {
     }
 }
 
-/// The right to make an attempt; dropped when that has ended.
+/// There is no place in the slow room. What is put off has a place in the fast one while it is recorded, so that there
+/// are never more in memory than there is room for.
+pub(crate) struct Full(pub(crate) Option<OwnedSemaphorePermit>);
+
+/// The right to make an attempt; dropped when what came of it is recorded.
 pub(crate) struct Place {
     admission: Arc<Admission>,
     webhook: i64,
@@ -72,25 +76,30 @@ impl Admission {
         Arc::new(Self { bounds, state: Mutex::default() })
     }
 
-    /// A place for an attempt, waited for in the fast room; `None`: the webhook is slow and at a bound, the attempt is to
-    /// be put off.
+    /// A place for an attempt, waited for in the fast room.
+    ///
+    /// # Errors
+    /// The webhook is slow and at a bound: the attempt is to be put off.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         fast_room: &Arc<Semaphore>,
         webhook: i64,
         instance: &str,
-    ) -> Option<Place> {
-        if let Some(answer) = self.enter_slow_room(webhook, instance) {
-            return answer;
+    ) -> Result<Place, Full> {
+        if let Some(Some(place)) = self.enter_slow_room(webhook, instance) {
+            return Ok(place);
         }
         // The room is never closed.
-        let permit = Arc::clone(fast_room).acquire_owned().await.ok()?;
-        // It may have turned slow while this one waited.
-        if let Some(answer) = self.enter_slow_room(webhook, instance) {
-            return answer;
+        let permit = Arc::clone(fast_room).acquire_owned().await.ok();
+        // It may have turned slow while this one waited, or a place become free.
+        match self.enter_slow_room(webhook, instance) {
+            Some(Some(place)) => Ok(place),
+            Some(None) => Err(Full(permit)),
+            None => {
+                self.state().webhooks.entry(webhook).or_default().running += 1;
+                Ok(self.place(webhook, instance, permit))
+            }
         }
-        self.state().webhooks.entry(webhook).or_default().running += 1;
-        Some(self.place(webhook, instance, Some(permit)))
     }
 
     /// `None`: the webhook is not slow. `Some(None)`: it is, and there is no place.

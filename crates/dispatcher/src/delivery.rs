@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    admission::{Admission, Place},
-    gate,
+    admission::{Admission, Full, Place},
+    gate::{self, Recipient},
     guard::Promise,
     in_hand::{self, InHand},
     metrics::Metrics,
@@ -42,6 +42,8 @@ pub(crate) struct Job {
     pub(crate) number: i32,
     pub(crate) generation: i32,
     pub(crate) body: Bytes,
+    /// Whether somebody asked for this attempt, so that no other follows it by itself.
+    pub(crate) manual: bool,
     /// Whether history may not have the body, so that the record must carry it.
     pub(crate) unopened: bool,
     /// When the event was accepted, for the first attempt's latency.
@@ -51,6 +53,11 @@ pub(crate) struct Job {
 impl Job {
     const fn key(&self) -> in_hand::Key {
         (self.delivery_id, self.number, self.generation)
+    }
+
+    /// Whether it goes to a webhook as that is now. Test payloads go to inactive ones too, if they can be signed.
+    fn goes_to(&self, webhook: &Webhook, now: Timestamp) -> bool {
+        webhook.active || self.delivery.is_test && webhook.secrets(now).next().is_some()
     }
 }
 
@@ -86,8 +93,11 @@ impl Delivering {
         let delivering = Arc::clone(self);
         tasks.spawn("deliver", async move {
             match place {
-                Some(place) => delivering.deliver(job, promise, place).await,
-                None => delivering.put_off(job, promise).await,
+                Ok(place) => delivering.deliver(job, promise, place).await,
+                Err(Full(permit)) => {
+                    delivering.put_off(job, promise).await;
+                    drop(permit);
+                }
             }
         });
         true
@@ -109,11 +119,9 @@ impl Delivering {
         let Some(promise) = self.in_hand.take(key, promise) else { return };
         let durable = loop {
             match self.webhooks.find(job.delivery.webhook_id) {
-                Found::Webhook(webhook) if webhook.active => {
+                Found::Webhook(webhook) if job.goes_to(&webhook, self.clock.now()) => {
                     // Without an attempt it is looked at again: the webhook has changed.
                     if let Some(posted) = place.make(self.attempt(&job, &webhook)).await {
-                        // Recording it takes no place from others' attempts.
-                        drop(place);
                         break self.follow_up(job, posted, &webhook).await;
                     }
                 }
@@ -151,7 +159,8 @@ impl Delivering {
             number: job.number,
             body: job.body.clone(),
         };
-        let posted = gate::attempt_for(&self.webhooks, webhook.id, self.poster.post(&letter)).await?;
+        let recipient = Recipient::new(&self.webhooks, webhook.id, job.delivery.is_test);
+        let posted = gate::attempt_for(recipient, self.poster.post(&letter)).await?;
         self.metrics.attempted(&posted, job);
         Some(posted)
     }
@@ -160,7 +169,7 @@ impl Delivering {
     async fn follow_up(&self, job: Job, posted: Posted, webhook: &Webhook) -> bool {
         let verdict = posted.error.as_ref().map_or(Verdict::Delivered, |(class, _)| class.verdict());
         let wait = match verdict {
-            Verdict::Retry if !job.delivery.is_test => {
+            Verdict::Retry if !job.manual => {
                 u32::try_from(job.number).ok().and_then(|number| self.schedule.wait_after(number))
             }
             _ => None,
@@ -192,6 +201,7 @@ impl Delivering {
             // History counts from zero for each attempt.
             generation: 0,
             body: job.body.clone(),
+            manual: false,
         };
         let message = Outgoing {
             lane: Lane::DeliverSlow,

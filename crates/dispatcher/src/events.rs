@@ -272,6 +272,7 @@ fn jobs(matched: &mut Matched, opened: &Opened) -> Result<Vec<Job>, String> {
             number: 1,
             generation: 0,
             body: matched.bodies.get(kind)?,
+            manual: false,
             unopened: opened.unrecorded,
             accepted_at: Some(matched.accepted_at),
         });

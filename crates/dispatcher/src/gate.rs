@@ -13,7 +13,28 @@ use crate::webhooks::{Found, Webhooks};
 
 tokio::task_local! {
     /// Whom the connection is for that is being made.
-    static RECIPIENT: (Arc<Webhooks>, i64);
+    static RECIPIENT: Recipient;
+}
+
+/// A webhook that an attempt is for.
+pub(crate) struct Recipient {
+    webhooks: Arc<Webhooks>,
+    id: i64,
+    /// Whether it gets this while it is inactive.
+    even_inactive: bool,
+}
+
+impl Recipient {
+    pub(crate) fn new(webhooks: &Arc<Webhooks>, id: i64, even_inactive: bool) -> Self {
+        Self { webhooks: Arc::clone(webhooks), id, even_inactive }
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        match self.webhooks.find(self.id) {
+            Found::Webhook(webhook) => !webhook.active && !self.even_inactive,
+            Found::Deleted | Found::Unknown => true,
+        }
+    }
 }
 
 /// Connecting has come too late: nothing was sent.
@@ -21,19 +42,15 @@ tokio::task_local! {
 #[error("the webhook was deactivated or deleted while connecting")]
 pub(crate) struct Withdrawn;
 
-/// Makes an attempt for a webhook; new connections of it end in [`Withdrawn`] once the webhook is not active.
-pub(crate) async fn attempt_for<T>(webhooks: &Arc<Webhooks>, id: i64, attempt: impl Future<Output = T>) -> T {
-    RECIPIENT.scope((Arc::clone(webhooks), id), attempt).await
+/// Makes an attempt for a webhook; new connections of it end in [`Withdrawn`] once the webhook may not get it any more.
+pub(crate) async fn attempt_for<T>(recipient: Recipient, attempt: impl Future<Output = T>) -> T {
+    RECIPIENT.scope(recipient, attempt).await
 }
 
-/// Whether the webhook that this is for is not active any more. A connection that outlives its attempt is for whoever
+/// Whether the webhook that this is for may not get it any more. A connection that outlives its attempt is for whoever
 /// comes next.
 fn is_withdrawn() -> bool {
-    let inactive = |(webhooks, id): &(Arc<Webhooks>, i64)| match webhooks.find(*id) {
-        Found::Webhook(webhook) => !webhook.active,
-        Found::Deleted | Found::Unknown => true,
-    };
-    RECIPIENT.try_with(inactive).unwrap_or(false)
+    RECIPIENT.try_with(Recipient::is_withdrawn).unwrap_or(false)
 }
 
 /// Adds the look to a client's way of connecting.

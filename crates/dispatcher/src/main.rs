@@ -7,7 +7,7 @@ use broker::{
     rabbitmq::{RabbitMq, RabbitMqConfig},
 };
 use dispatcher::{Parts, Settings, broker_sink};
-use domain::{SystemClock, SystemIds};
+use domain::{Clock as _, SystemClock, SystemIds};
 use runtime::{Context, Failure, Health, Program, Serves, SystemResolver, config::Config};
 
 fn main() -> ExitCode {
@@ -21,6 +21,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let url = Config::require("broker.url", config.broker.url.as_ref())?;
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-dispatcher".to_owned(),
+        now: Some(Arc::new(|| SystemClock.now().as_micros())),
         ..RabbitMqConfig::new(url.reveal(), settings.schedule.waits().to_vec())
     })
     .await?;

@@ -124,7 +124,8 @@ mod tests {
     use proto::{
         channel::LocalServices,
         internal::v1::{
-            CheckRequest, CheckResponse, OpenRequest, OpenResponse, RecordRequest, RecordResponse,
+            CheckRequest, CheckResponse, OpenRequest, OpenResponse, QueueTestRequest, QueueTestResponse, RecordRequest,
+            RecordResponse,
             recording_server::{Recording, RecordingServer},
         },
     };
@@ -167,6 +168,10 @@ mod tests {
         async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
             self.present()?;
             Ok(Response::new(CheckResponse { send: request.into_inner().items.iter().map(|_| true).collect() }))
+        }
+
+        async fn queue_test(&self, _: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {
+            Err(Status::unimplemented("the dispatcher queues no tests"))
         }
     }
 

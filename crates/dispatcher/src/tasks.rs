@@ -79,6 +79,7 @@ fn try_read(message: &Incoming) -> Result<Job, String> {
         number: task.number,
         generation: task.generation,
         body: task.body,
+        manual: task.manual,
         // The attempt before carried the body to history, if that had to be.
         unopened: false,
         accepted_at: None,

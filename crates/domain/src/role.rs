@@ -68,6 +68,13 @@ impl Identity {
         }
     }
 
+    /// Whether it operates the service as a whole. There is no role above an instance yet; the operator owns the instance
+    /// `default`, so its system administrators are it.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::SystemAdmin && self.instance.as_ref() == Some(&InstanceId::default())
+    }
+
     /// The instance that a request is about: the one it names, else the token's, else `default`. `None`: the token is
     /// another instance's, or is for all instances and the request names none.
     #[must_use]
@@ -84,5 +91,22 @@ impl fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instance = self.instance.as_ref().map_or("*", InstanceId::as_str);
         write!(formatter, "{}@{instance} ({})", self.role.name(), self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_system_administrators_of_the_default_instance_operate_the_service() {
+        let operates = |role: &Role, instance: Option<&str>| {
+            let instance = instance.map(|name| name.parse().unwrap());
+            Identity { role: role.clone(), instance, name: "test".into() }.is_operator()
+        };
+        for role in [Role::SystemAdmin, Role::ProjectAdmin(vec![1]), Role::Member, Role::Publisher] {
+            let found = [Some("default"), Some("other"), None].map(|instance| operates(&role, instance));
+            assert_eq!(found, [role == Role::SystemAdmin, false, false], "{role:?}");
+        }
     }
 }

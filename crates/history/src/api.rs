@@ -1,13 +1,13 @@
-//! The service `History`: what operators may read.
+//! The service `History`: what operators may read, and try again.
 
 use std::sync::Arc;
 
-use domain::{Identity, Role, WebhookKind};
+use domain::{Clock, Identity, Role, WebhookKind};
 use proto::{
     error::{ApiError, ErrorCode},
     v1::{
         self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
-        ListEntriesRequest, ListEntriesResponse, history_server::History,
+        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse, history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -16,10 +16,11 @@ use uuid::Uuid;
 
 use crate::{
     cursor, entries,
-    model::{EventKey, Status},
+    model::{Delivery, EventKey, NoRetry, Retry, Status},
+    queueing::{LEASE, Queueing},
     recording::store_status,
     registry::Registry,
-    store::{Entry, ListQuery, Page, Position, Store},
+    store::{Entry, ListQuery, Page, Position, Store, WholeDelivery},
 };
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
@@ -31,6 +32,8 @@ pub(crate) struct HistoryService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) queueing: Queueing,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What a caller may read.
@@ -67,18 +70,34 @@ impl History for HistoryService {
         request: Request<GetDeliveryRequest>,
     ) -> Result<Response<GetDeliveryResponse>, GrpcStatus> {
         let reader = self.reader(request.metadata()).await?;
-        let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
-        let id: Uuid = request.into_inner().delivery_id.parse().map_err(|_| missing())?;
         let refreshed = self.registry.refresh_soon().await;
-        let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
-        let delivery = &found.delivery;
-        if let Some(projects) = &reader.projects
-            && !(projects.contains(&delivery.project_id) && self.sees(&reader, delivery.webhook_id, refreshed)?)
-        {
-            return Err(missing().into());
-        }
-        let orphaned = self.registry.is_deleted_project(&delivery.instance, delivery.project_id);
+        let found = self.find(&reader, &request.into_inner().delivery_id, refreshed).await?;
+        let orphaned = self.registry.is_deleted_project(&found.delivery.instance, found.delivery.project_id);
         Ok(Response::new(GetDeliveryResponse { delivery: Some(entries::delivery(found, orphaned)) }))
+    }
+
+    async fn retry_delivery(
+        &self,
+        request: Request<RetryDeliveryRequest>,
+    ) -> Result<Response<RetryDeliveryResponse>, GrpcStatus> {
+        // Before anything is waited for: what ends from now on was not known to whoever asks.
+        let called_at = self.clock.now();
+        let reader = self.reader(request.metadata()).await?;
+        let refreshed = self.registry.refresh_soon().await;
+        let found = self.find(&reader, &request.into_inner().delivery_id, refreshed.clone()).await?;
+        self.registry.check_plan(&reader.instance).await?;
+        self.check_retry(&found.delivery, refreshed)?;
+        let retry = Retry {
+            instance: reader.instance,
+            delivery_id: found.delivery.id,
+            called_at: called_at.as_micros(),
+            leased_until: self.clock.now().plus(LEASE).as_micros(),
+        };
+        let retried = self.store.retry(retry).await.map_err(store_status)?;
+        let taken = retried.map_err(|why| ApiError::new(ErrorCode::Conflict, no_retry(why)))?;
+        let (delivery_id, attempt) = (taken.delivery.id.to_string(), taken.number);
+        self.queueing.queue_now(taken).await;
+        Ok(Response::new(RetryDeliveryResponse { delivery_id, attempt }))
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, GrpcStatus> {
@@ -112,6 +131,46 @@ impl HistoryService {
         };
         let instance = identity.instance.as_ref().map_or_else(String::new, ToString::to_string);
         Ok(Reader { identity, instance, projects })
+    }
+
+    /// A delivery that exists for the reader.
+    async fn find(
+        &self,
+        reader: &Reader,
+        id: &str,
+        refreshed: Result<(), GrpcStatus>,
+    ) -> Result<WholeDelivery, GrpcStatus> {
+        let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
+        let id: Uuid = id.parse().map_err(|_| missing())?;
+        let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
+        let delivery = &found.delivery;
+        if let Some(projects) = &reader.projects
+            && !(projects.contains(&delivery.project_id) && self.sees(reader, delivery.webhook_id, refreshed)?)
+        {
+            return Err(missing().into());
+        }
+        Ok(found)
+    }
+
+    /// Whether a delivery could be sent now, by what was known when it was `refreshed`.
+    fn check_retry(&self, delivery: &Delivery, refreshed: Result<(), GrpcStatus>) -> Result<(), GrpcStatus> {
+        let refuse = |message: String| Err(ApiError::new(ErrorCode::Conflict, message).into());
+        let id = delivery.webhook_id;
+        if delivery.is_test {
+            return refuse(format!("a test payload cannot be retried; send webhook {id} another one"));
+        }
+        // What is known may be old.
+        if let Err(error) = refreshed {
+            tracing::warn!(%error, webhook_id = id, "cannot find out whether a webhook is active");
+            let message = "whether the webhook is active cannot be found out now; try again";
+            return Err(ApiError::new(ErrorCode::Unavailable, message).into());
+        }
+        match self.registry.known(id) {
+            Some(webhook) if webhook.deleted => refuse(format!("webhook {id} is deleted")),
+            Some(webhook) if !webhook.active => refuse(format!("webhook {id} is inactive; activate it first")),
+            Some(_) => Ok(()),
+            None => refuse(format!("there is no webhook {id} any more")),
+        }
     }
 
     /// A page, and where the next and the previous one begin, if there are such.
@@ -152,6 +211,17 @@ impl HistoryService {
         };
         let within_reach = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
         Ok(webhook.instance == reader.instance && within_reach)
+    }
+}
+
+const fn no_retry(why: NoRetry) -> &'static str {
+    match why {
+        NoRetry::Pending => "the delivery is pending: it waits for an attempt already",
+        NoRetry::Delivered => "the delivery was delivered already",
+        NoRetry::Overtaken => {
+            "the delivery was tried again in the meantime, and failed again; look at it before a retry"
+        }
+        NoRetry::Bodiless => "what was sent is not in history any more, so that it cannot be sent again",
     }
 }
 

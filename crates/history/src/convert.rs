@@ -61,6 +61,12 @@ pub(crate) fn open_event(event: internal::OpenEvent) -> Result<OpenEvent, Invali
     })
 }
 
+/// A test delivery from a message.
+pub(crate) fn test(delivery: Option<internal::DeliveryRef>) -> Result<Delivery, Invalid> {
+    let delivery = self::delivery(delivery.ok_or(Invalid("delivery: is required"))?)?;
+    if delivery.is_test { Ok(delivery) } else { Err(Invalid("delivery.is_test: must be true")) }
+}
+
 /// What is about to be sent, from a message.
 pub(crate) fn check_item(item: internal::CheckItem) -> Result<CheckItem, Invalid> {
     Ok(CheckItem {

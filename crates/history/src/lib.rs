@@ -3,6 +3,7 @@
 //! - The dispatcher opens events and records attempts through the service `Recording`, or through the lane `history`.
 //! - Operators read through the service `History`.
 //! - What waits here is queued again when its webhook is active, or ended.
+//! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
 //! is dispatched once, `release.rs` what becomes of what waits.
@@ -18,9 +19,11 @@ mod consume;
 mod convert;
 mod cursor;
 mod entries;
+mod manual;
 mod merge;
 pub mod model;
 mod opening;
+mod queueing;
 mod recording;
 mod registry;
 mod release;
@@ -64,12 +67,12 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         clock: Arc::clone(&parts.clock),
     };
     tasks.spawn("history sweep", sweeper.run(shutdown.clone()));
+    let queueing = queueing::Queueing { store: Arc::clone(&parts.store), broker: parts.broker, ids: parts.ids };
     let release = release::Release {
         store: Arc::clone(&parts.store),
-        broker: parts.broker,
+        queueing: queueing.clone(),
         registry: Arc::clone(&registry),
         clock: Arc::clone(&parts.clock),
-        ids: parts.ids,
     };
     tasks.spawn("history release", release.run(shutdown.clone()));
     let claims = release::forget_claims(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
@@ -77,10 +80,17 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
 
     let recording = recording::RecordingService {
         store: Arc::clone(&parts.store),
-        clock: parts.clock,
+        queueing: queueing.clone(),
+        clock: Arc::clone(&parts.clock),
         credential: parts.credential,
     };
-    let history = api::HistoryService { store: parts.store, registry, authenticator: parts.authenticator };
+    let history = api::HistoryService {
+        store: parts.store,
+        registry,
+        authenticator: parts.authenticator,
+        queueing,
+        clock: parts.clock,
+    };
     Routes::new(RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(HistoryServer::new(history))
 }

@@ -6,7 +6,7 @@ use broker::{
     Broker,
     rabbitmq::{RabbitMq, RabbitMqConfig},
 };
-use domain::{SystemClock, SystemIds};
+use domain::{Clock as _, SystemClock, SystemIds};
 use history::Parts;
 use runtime::{Context, Failure, Health, Program, RemoteAuthenticator, Serves, config::Config};
 
@@ -23,6 +23,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let delays = config.delivery.retry_schedule.0.waits().to_vec();
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-history".to_owned(),
+        now: Some(Arc::new(|| SystemClock.now().as_micros())),
         ..RabbitMqConfig::new(url.reveal(), delays)
     })
     .await?;

@@ -2,7 +2,8 @@
 //!
 //! Records come in any order and more than once. So nothing here depends on order: of several accounts of one attempt
 //! the best wins ([`Rank`]), an end stays an end, and of several waits the one for the latest attempt wins, unless that
-//! attempt is there already.
+//! attempt is there already. A wait for an attempt that somebody asked for ([`Wait::manual`]) is there in spite of an end;
+//! no record brings one, so that what records do to it commutes as well.
 
 use std::{
     borrow::Cow,
@@ -60,6 +61,8 @@ pub(crate) struct Wait {
     /// While it is held: when it may be queued again at the earliest.
     pub(crate) not_before: i64,
     pub(crate) since: i64,
+    /// Whether somebody asked for the attempt: it is made although the delivery has ended, and no other follows it.
+    pub(crate) manual: bool,
 }
 
 impl Wait {
@@ -75,7 +78,14 @@ impl Wait {
             leased_until: 0,
             not_before: 0,
             since,
+            manual: false,
         }
+    }
+
+    /// A wait for an attempt that somebody asks for now, while it is being queued for the first time.
+    pub(crate) const fn manual(number: i32, now: i64, leased_until: i64) -> Self {
+        let hold_reason = HoldReason::Requested.code();
+        Self { number, hold_reason, generation: 1, leased_until, manual: true, ..Self::new(WaitState::Held, now, now) }
     }
 
     /// A wait here. One for a time is not over before that.
@@ -270,8 +280,10 @@ impl<'a> State<'a> {
 
     fn finish(self, id: Uuid, plan: &mut Plan<'a>) {
         let ended = self.attempts.values().any(|slot| slot.is_final);
+        let delivered = self.attempts.values().any(|slot| slot.rank.delivered);
         let last = self.attempts.last_key_value().map_or(0, |(number, _)| *number);
-        let wait = self.wait.filter(|wait| !ended && wait.number > last);
+        let goes_on = |wait: &Wait| if wait.manual { !delivered } else { !ended };
+        let wait = self.wait.filter(|wait| goes_on(wait) && wait.number > last);
         match wait {
             Some(wait) if self.before != Some(wait) => plan.waits.push((self.delivery, wait)),
             None if self.row => plan.waits_over.push(id),
@@ -292,7 +304,7 @@ impl<'a> State<'a> {
     }
 }
 
-/// Of two waits the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
+/// Of two waits the one that somebody asked for, or else the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
 /// being queued again calls that off, because nobody may be left to send it.
 ///
 /// A hold under a configuration that is not newer than the one it was last queued again under comes from a dispatcher
@@ -301,7 +313,7 @@ impl<'a> State<'a> {
 fn better_wait(old: Wait, new: Wait) -> Wait {
     const HELD: i16 = WaitState::Held.code();
     if old.number != new.number {
-        return if old.number > new.number { old } else { new };
+        return if (old.manual, old.number) > (new.manual, new.number) { old } else { new };
     }
     let since = old.since.max(new.since);
     let rest = if new.config_version <= old.config_version || old.is_timed() { old.not_before } else { 0 };
@@ -319,7 +331,7 @@ fn better_wait(old: Wait, new: Wait) -> Wait {
         }
         _ => Wait { state: old.state.max(new.state), due_at: old.due_at.max(new.due_at), ..old },
     };
-    Wait { since, ..kept }
+    Wait { since, manual: old.manual || new.manual, ..kept }
 }
 
 fn new_attempt(record: &Record, made: bool, is_final: bool) -> NewAttempt<'_> {

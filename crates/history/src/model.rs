@@ -158,6 +158,32 @@ impl OpenEvent {
     }
 }
 
+/// One more attempt of a delivery that has failed for good.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// The delivery's instance.
+    pub instance: String,
+    /// The delivery.
+    pub delivery_id: Uuid,
+    /// When it was asked for.
+    pub called_at: i64,
+    /// Until when nobody else queues it.
+    pub leased_until: i64,
+}
+
+/// Why there is no further attempt of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRetry {
+    /// It waits for an attempt.
+    Pending,
+    /// It was delivered.
+    Delivered,
+    /// An attempt has ended after the retry was asked for, so that it cannot have been meant.
+    Overtaken,
+    /// What was sent is not stored.
+    Bodiless,
+}
+
 /// What is to be done with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
@@ -227,6 +253,8 @@ pub enum HoldReason {
     RetryAfter,
     /// Nothing was heard of it for longer than it may take: its message is taken for lost.
     Overdue,
+    /// Somebody asked for an attempt, which is being queued.
+    Requested,
 }
 
 impl HoldReason {
@@ -239,6 +267,7 @@ impl HoldReason {
             Self::Busy => 3,
             Self::RetryAfter => 4,
             Self::Overdue => 5,
+            Self::Requested => 6,
         }
     }
 
@@ -250,6 +279,7 @@ impl HoldReason {
             3 => Self::Busy,
             4 => Self::RetryAfter,
             5 => Self::Overdue,
+            6 => Self::Requested,
             _ => Self::Inactive,
         }
     }
@@ -257,7 +287,7 @@ impl HoldReason {
     /// Whether it waits for a time, not for news of its webhook. The stores know them by their code, from 3 on.
     #[must_use]
     pub const fn is_timed(self) -> bool {
-        matches!(self, Self::Busy | Self::RetryAfter | Self::Overdue)
+        matches!(self, Self::Busy | Self::RetryAfter | Self::Overdue | Self::Requested)
     }
 }
 

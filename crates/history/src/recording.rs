@@ -1,4 +1,4 @@
-//! The service `Recording`: what the dispatcher tells history and asks it.
+//! The service `Recording`: what the other services tell history and ask it.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use domain::Clock;
 use proto::{
     error::{ApiError, ErrorCode},
     internal::v1::{
-        CheckRequest, CheckResponse, OpenDelivery, OpenOutcome, OpenRequest, OpenResponse, OpenResult, RecordRequest,
-        RecordResponse, recording_server::Recording,
+        CheckRequest, CheckResponse, OpenDelivery, OpenOutcome, OpenRequest, OpenResponse, OpenResult,
+        QueueTestRequest, QueueTestResponse, RecordRequest, RecordResponse, recording_server::Recording,
     },
 };
 use runtime::ServiceCredential;
@@ -16,12 +16,14 @@ use tonic::{Request, Response, Status};
 use crate::{
     convert::{self, Invalid},
     model::Opened,
+    queueing::{LEASE, Queueing},
     store::{Store, StoreError},
 };
 
 /// The service; for callers with the services' credential.
 pub(crate) struct RecordingService {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) queueing: Queueing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) credential: ServiceCredential,
 }
@@ -47,6 +49,20 @@ impl Recording for RecordingService {
         let items = all(request.into_inner().items, "items", convert::check_item)?;
         let send = self.store.check(&items).await.map_err(store_status)?;
         Ok(Response::new(CheckResponse { send }))
+    }
+
+    async fn queue_test(&self, request: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let QueueTestRequest { delivery, body } = request.into_inner();
+        let delivery = convert::test(delivery)
+            .map_err(|fault| Status::from(ApiError::new(ErrorCode::Malformed, fault.to_string())))?;
+        let now = self.clock.now();
+        let leased_until = now.plus(LEASE).as_micros();
+        let queued = self.store.queue_test(delivery, body, now.as_micros(), leased_until).await;
+        if let Some(taken) = queued.map_err(store_status)? {
+            self.queueing.queue_now(taken).await;
+        }
+        Ok(Response::new(QueueTestResponse {}))
     }
 }
 

@@ -7,7 +7,11 @@ use std::{
 };
 
 use domain::Scope;
-use proto::{channel::GrpcChannel, internal::v1::WebhookConfig};
+use proto::{
+    channel::GrpcChannel,
+    error::{ApiError, ErrorCode},
+    internal::v1::{CheckPlanRequest, WebhookConfig, configuration_client::ConfigurationClient},
+};
 use runtime::{Changes, ChangesFollower};
 use tokio::time::Instant;
 use tonic::Status;
@@ -33,16 +37,20 @@ struct State {
 /// Webhooks as the subscription service last told them.
 pub(crate) struct Registry {
     follower: ChangesFollower,
+    configuration: GrpcChannel,
     state: RwLock<State>,
 }
 
 /// How long a reader waits for news; then what is known counts.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long somebody waits who cannot go on without knowing the plan.
+const PLAN_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Knows nothing yet. `channel` carries the services' credential.
     pub(crate) fn new(channel: GrpcChannel) -> Self {
-        Self { follower: ChangesFollower::new(channel, false), state: RwLock::default() }
+        let follower = ChangesFollower::new(channel.clone(), false);
+        Self { follower, configuration: channel, state: RwLock::default() }
     }
 
     /// Learns what has changed. What was saved before the call is then known.
@@ -54,6 +62,24 @@ impl Registry {
     pub(crate) async fn refresh_soon(&self) -> Result<(), Status> {
         let late = |_| Status::unavailable("the subscription service does not answer in time");
         tokio::time::timeout(PATIENCE, self.refresh()).await.map_err(late)?
+    }
+
+    /// Whether an instance may have deliveries.
+    ///
+    /// # Errors
+    /// Its plan has no webhooks, or that cannot be found out now.
+    pub(crate) async fn check_plan(&self, instance: &str) -> Result<(), ApiError> {
+        let request = CheckPlanRequest { instance: instance.to_owned() };
+        let mut client = ConfigurationClient::new(self.configuration.clone());
+        let unknown = || ApiError::new(ErrorCode::Unavailable, "the plan cannot be found out now; try again");
+        let asked = tokio::time::timeout(PLAN_PATIENCE, client.check_plan(request)).await.map_err(|_| unknown())?;
+        let Err(status) = asked else { return Ok(()) };
+        let error = ApiError::from(&status);
+        if error.code == ErrorCode::PlanRequired {
+            return Err(error);
+        }
+        tracing::warn!(error = %status, "cannot find out whether the plan of an instance has webhooks");
+        Err(unknown())
     }
 
     /// The version up to which everything is known; `None`: nothing was loaded yet.

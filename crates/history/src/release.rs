@@ -7,30 +7,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use broker::{Broker, Lane, Outgoing};
+use broker::Lane;
 use bytes::Bytes;
-use domain::{Clock, ErrorClass, IdSource, Timestamp};
-use prost::Message as _;
-use proto::{
-    convert::uuid_bytes,
-    internal::v1::{DeliveryRef, DeliveryTask},
-};
+use domain::{Clock, ErrorClass, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{HoldReason, Record, What},
+    queueing::{LEASE, QueueError, Queueing},
     registry::Registry,
-    store::{Released, Store, StoreError, TakeHeld, Waiting},
+    store::{Store, StoreError, TakeHeld, TakeTests, Waiting},
 };
 
 /// How often the subscription service is asked and what waits is looked at.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long a delivery waits for its webhook to be activated.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Longer than the broker takes to confirm. Also how long a delivery rests that was held again by a dispatcher which does
-/// not know yet why it was released, or under a configuration that is not known here.
-const LEASE: Duration = Duration::from_secs(30);
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
 /// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
@@ -47,10 +40,9 @@ const ALL_DELETED_EVERY: Duration = Duration::from_secs(60);
 /// The loop and what it works with.
 pub(crate) struct Release {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) queueing: Queueing,
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdSource>,
 }
 
 /// Whether more may be released at once.
@@ -64,7 +56,7 @@ enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot queue held deliveries again: {0}")]
-    Publish(#[from] broker::PublishError),
+    Queue(#[from] QueueError),
 }
 
 impl Release {
@@ -103,6 +95,7 @@ impl Release {
             self.end_deleted(all_deleted).await?;
             self.end_expired().await?;
             more = self.release(version).await?;
+            self.release_tests(version).await?;
         }
         refreshed.map(|()| more)
     }
@@ -129,7 +122,7 @@ impl Release {
                 return Ok(());
             }
             self.end(waiting, |waiting| match HoldReason::from_code(waiting.hold_reason) {
-                HoldReason::Inactive | HoldReason::UnknownWebhook => "expired while inactive",
+                HoldReason::Inactive | HoldReason::UnknownWebhook | HoldReason::Requested => "expired while inactive",
                 _ => "expired while the endpoint was slow",
             })
             .await?;
@@ -184,51 +177,21 @@ impl Release {
             // It may be in a record that has not come yet. Tried again when the lease has run out.
             tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
         }
-        let messages = ready.iter().map(|held| self.message(held, lane)).collect();
-        let answers = self.broker.publish(messages).await;
-        let (mut queued, mut refused, mut trouble) = (Vec::new(), Vec::new(), None);
-        for (held, answer) in ready.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => queued.push(held),
-                Err(error) => {
-                    trouble = Some(error);
-                    refused.push(held);
-                }
-            }
+        let queued = self.queueing.queue(ready, lane).await?;
+        if queued > 0 && !take.timed {
+            tracing::info!(webhook_id, deliveries = queued, "held deliveries are queued again");
         }
-        self.store.released(&queued).await?;
-        self.store.not_released(&refused).await?;
-        if !queued.is_empty() && !take.timed {
-            tracing::info!(webhook_id, deliveries = queued.len(), "held deliveries are queued again");
-        }
-        trouble.map_or(Ok(count), |error| Err(error.into()))
+        Ok(count)
     }
 
-    fn message(&self, held: &Released, lane: Lane) -> Outgoing {
-        let delivery = &held.delivery;
-        let task = DeliveryTask {
-            delivery: Some(DeliveryRef {
-                delivery_id: uuid_bytes(delivery.id),
-                instance: delivery.instance.clone(),
-                webhook_id: delivery.webhook_id,
-                event_id: uuid_bytes(delivery.event_id),
-                event_type: delivery.event_type.clone(),
-                project_id: delivery.project_id,
-                matched_at: delivery.matched_at,
-                format: delivery.format.clone(),
-                is_test: delivery.is_test,
-            }),
-            number: held.number,
-            generation: held.generation,
-            body: held.body.clone().unwrap_or_default(),
-        };
-        Outgoing {
-            lane,
-            delay: Duration::ZERO,
-            body: task.encode_to_vec().into(),
-            message_id: self.ids.uuid(),
-            traceparent: None,
-        }
+    /// Queues test payloads again that could not be sent at once; they wait for no activation.
+    async fn release_tests(&self, config_version: i64) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let (leased_until, now) = (now.plus(LEASE).as_micros(), now.as_micros());
+        let mut taken = self.store.take_tests(TakeTests { config_version, now, leased_until, limit: RELEASE }).await?;
+        taken.retain(|taken| taken.body.is_some());
+        self.queueing.queue(taken, Lane::DeliverFast).await?;
+        Ok(())
     }
 }
 

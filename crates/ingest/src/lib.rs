@@ -1,10 +1,12 @@
 //! Takes events from Testmo core over gRPC, checks them, and answers when they are on durable storage.
 //!
 //! `accept.rs` completes an event and says what is wrong with it, `entities.rs` has the rules of what it is about,
-//! `quota/` holds back instances that publish too much, `service.rs` is the gRPC face.
+//! `quota/` holds back instances that publish too much, `service.rs` is the gRPC face. `operations/` is for the operator of
+//! the service: the parked messages.
 
 mod accept;
 mod entities;
+mod operations;
 mod quota;
 mod service;
 
@@ -12,8 +14,8 @@ use std::sync::Arc;
 
 use broker::Broker;
 use domain::{Clock, IdSource};
-use proto::v1::events_server::EventsServer;
-use runtime::{Authenticator, config::Publishing};
+use proto::v1::{events_server::EventsServer, operations_server::OperationsServer};
+use runtime::{Authenticator, Tasks, config::Publishing};
 use tonic::service::Routes;
 
 /// An event is at most this large, encoded.
@@ -27,7 +29,7 @@ pub const MAX_BATCH_EVENTS: usize = 1_000;
 pub struct Parts {
     /// Where accepted events go.
     pub broker: Arc<dyn Broker>,
-    /// Who may publish.
+    /// Who may publish, and who operates the service.
     pub authenticator: Arc<dyn Authenticator>,
     /// When events are accepted.
     pub clock: Arc<dyn Clock>,
@@ -35,11 +37,14 @@ pub struct Parts {
     pub ids: Arc<dyn IdSource>,
 }
 
-/// The service's gRPC routes; `publishing` is the quota of each instance. It has no tasks of its own.
+/// The service's gRPC routes; `publishing` is the quota of each instance. Its task counts parked messages.
 #[must_use]
-pub fn start(parts: Parts, publishing: Publishing) -> Routes {
+pub fn start(parts: Parts, publishing: Publishing, tasks: &Tasks) -> Routes {
+    operations::watch(Arc::clone(&parts.broker), tasks);
+    let parts = Arc::new(parts);
+    let operations = OperationsServer::new(operations::ParkedMessages::new(Arc::clone(&parts)));
     // Beyond the batch: what is too large by a mistake gets our own words, not tonic's.
     let server =
         EventsServer::new(service::Ingest::new(parts, publishing)).max_decoding_message_size(2 * MAX_BATCH_BYTES);
-    Routes::new(server)
+    Routes::new(server).add_service(operations)
 }

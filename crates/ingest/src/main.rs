@@ -6,7 +6,7 @@ use broker::{
     Broker,
     rabbitmq::{RabbitMq, RabbitMqConfig},
 };
-use domain::{SystemClock, SystemIds};
+use domain::{Clock as _, SystemClock, SystemIds};
 use runtime::{Context, Failure, Health, Program, RemoteAuthenticator, Serves, config::Config};
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let delays = config.delivery.retry_schedule.0.waits().to_vec();
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-ingest".to_owned(),
+        now: Some(Arc::new(|| SystemClock.now().as_micros())),
         ..RabbitMqConfig::new(url.reveal(), delays)
     })
     .await?;
@@ -32,7 +33,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let mut health = Health::default();
     health.watch("broker", &broker, |broker| async move { broker.check().await });
     Ok(Program {
-        grpc: ingest::start(parts, config.publishing),
+        grpc: ingest::start(parts, config.publishing, &context.tasks),
         http: None,
         health,
         tasks: context.tasks,

@@ -40,10 +40,10 @@ pub(crate) struct Ingest {
 type ResultStream = Pin<Box<dyn Stream<Item = Result<v1::PublishStreamResponse, Status>> + Send>>;
 
 impl Ingest {
-    pub(crate) fn new(parts: Parts, publishing: Publishing) -> Self {
+    pub(crate) fn new(parts: Arc<Parts>, publishing: Publishing) -> Self {
         let meter = runtime::metrics("ingest");
         Self {
-            parts: Arc::new(parts),
+            parts,
             quota: Arc::new(Quota::new(publishing, Instant::now())),
             events: meter
                 .u64_counter("webhooks.events.published")

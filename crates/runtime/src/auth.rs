@@ -182,7 +182,7 @@ mod tests {
     use proto::{
         channel::LocalServices,
         internal::v1::{
-            ChangesRequest, ChangesResponse,
+            ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
             configuration_server::{Configuration, ConfigurationServer},
         },
     };
@@ -206,6 +206,10 @@ mod tests {
         ) -> Result<Response<AuthenticateResponse>, Status> {
             let answer = self.0.lock().unwrap().clone();
             answer.map(Response::new).ok_or_else(|| Status::unavailable("away"))
+        }
+
+        async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
         }
     }
 

@@ -124,7 +124,7 @@ mod tests {
     use proto::{
         channel::LocalServices,
         internal::v1::{
-            AuthenticateRequest, AuthenticateResponse, ChangesResponse,
+            AuthenticateRequest, AuthenticateResponse, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
             configuration_server::{Configuration, ConfigurationServer},
         },
     };
@@ -174,6 +174,10 @@ mod tests {
             &self,
             _: Request<AuthenticateRequest>,
         ) -> Result<Response<AuthenticateResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
             Err(Status::unimplemented("not asked here"))
         }
     }

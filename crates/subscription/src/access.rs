@@ -1,7 +1,7 @@
 //! Who may do what: the one place that decides. What a caller may not know of does not exist for it (404, by
 //! [`Reach`]); what its role may not do at all is forbidden (403).
 
-use domain::{Identity, InstanceId, Role, Scope};
+use domain::{Identity, InstanceId, Plan, Role, Scope};
 use proto::error::{ApiError, ErrorCode};
 
 use crate::store::{Reach, TokenReach};
@@ -34,6 +34,16 @@ pub(crate) fn to_scope(caller: &Identity, projects: Option<&[i64]>) -> Result<()
         Scope::Projects(_) => "projects must all be among those that the token administers",
     };
     Err(ApiError::new(ErrorCode::Forbidden, message))
+}
+
+/// Whether an instance with this plan may have active webhooks; untold is one that may.
+///
+/// # Errors
+/// The plan has none.
+pub(crate) fn to_plan(told: Option<&Plan>) -> Result<(), ApiError> {
+    let Some(plan) = told.filter(|plan| !plan.allows_webhooks()) else { return Ok(()) };
+    let message = format!("webhooks need the plan {}; this instance has {plan}", Plan::WITH_WEBHOOKS.join(" or "));
+    Err(ApiError::new(ErrorCode::PlanRequired, message))
 }
 
 /// The instance whose plan or project a caller tells of; `named` is the one that the request names.

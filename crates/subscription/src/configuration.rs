@@ -6,9 +6,11 @@ use domain::{Clock, InstanceId, Scope};
 use prost::Message as _;
 use proto::{
     convert::{duration, timestamp},
+    error::invalid_field,
     internal::v1::{
-        AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeletedProject, RequestHeader,
-        SigningSecret, WebhookConfig, configuration_server::Configuration as Rpc,
+        AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
+        CheckPlanResponse, DeletedProject, RequestHeader, SigningSecret, WebhookConfig,
+        configuration_server::Configuration as Rpc,
     },
 };
 use runtime::ServiceCredential;
@@ -16,6 +18,7 @@ use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
 use crate::{
+    access,
     credentials::Credentials,
     failure,
     secret_box::{Purpose, SecretBox},
@@ -56,6 +59,15 @@ impl Rpc for Configuration {
             }
         }
         Ok(Response::new(answer))
+    }
+
+    async fn check_plan(&self, request: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let instance = request.into_inner().instance.parse::<InstanceId>();
+        let instance = instance.map_err(|error| invalid_field("instance", &error.to_string()))?;
+        let told = self.store.plan(&instance).await.map_err(failure::of_store)?;
+        access::to_plan(told.as_ref().map(|told| &told.plan))?;
+        Ok(Response::new(CheckPlanResponse {}))
     }
 
     async fn authenticate(

@@ -26,6 +26,7 @@ use std::{fmt, sync::Arc};
 
 use domain::{AddressPolicy, Clock, IdSource};
 use proto::{
+    channel::GrpcChannel,
     internal::v1::configuration_server::ConfigurationServer,
     v1::{instances_server::InstancesServer, webhooks_server::WebhooksServer},
 };
@@ -54,6 +55,8 @@ pub struct Parts {
     pub policy: AddressPolicy,
     /// Looks up the hosts of webhooks.
     pub resolver: Arc<dyn Resolver>,
+    /// The way to history, which sends test payloads; carries the services' credential.
+    pub history: GrpcChannel,
     /// What the other services prove themselves with.
     pub credential: ServiceCredential,
     /// The time.
@@ -111,7 +114,7 @@ pub enum StartError {
 /// # Errors
 /// A store that fails, or a secrets key other than the one that the store was written with.
 pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription, StartError> {
-    let Parts { store, secrets, jwt, policy, resolver, credential, clock, ids } = parts;
+    let Parts { store, secrets, jwt, policy, resolver, history, credential, clock, ids } = parts;
     check_key(&*store, &secrets, &*ids).await?;
     let secrets = Arc::new(secrets);
     key_reader::start(&store, &secrets, &clock, &*ids, tasks).await?;
@@ -123,6 +126,7 @@ pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription,
         policy,
         resolver,
         authenticator: Arc::clone(&authenticator),
+        history,
         clock: Arc::clone(&clock),
         ids,
     });

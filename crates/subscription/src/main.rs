@@ -33,6 +33,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
         jwt,
         policy: config.delivery.address_policy(),
         resolver: Arc::new(SystemResolver),
+        history: context.credential.attach(history.clone()),
         credential: context.credential.clone(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),

@@ -1,6 +1,7 @@
 //! The tests of the whole product over REST, gRPC and HTTP, the same list in both modes; and the tests of the harness.
 
 mod access;
+mod actions;
 mod apply;
 mod architecture;
 mod chat;
@@ -17,6 +18,7 @@ mod harness;
 mod isolation;
 mod matching;
 mod openapi;
+mod parked;
 mod pausing;
 mod quota;
 mod reference;

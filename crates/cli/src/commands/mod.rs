@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod config;
 pub(crate) mod health;
+pub(crate) mod parked;
 pub(crate) mod publish;
 pub(crate) mod secrets;
 pub(crate) mod serve;

@@ -70,7 +70,8 @@ pub(crate) async fn assemble(
     };
 
     let subscription =
-        start_subscription(config, stores.subscription, Arc::clone(&resolver), &folder, &credential, &tasks).await?;
+        start_subscription(config, stores.subscription, Arc::clone(&resolver), &folder, &credential, &local, &tasks)
+            .await?;
     let history = history::Parts {
         store: Arc::clone(&stores.history),
         broker: Arc::clone(&broker),
@@ -89,7 +90,7 @@ pub(crate) async fn assemble(
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     };
-    let ingest = ingest::start(ingest, config.publishing);
+    let ingest = ingest::start(ingest, config.publishing, &tasks);
     let routes = merge([subscription.routes, history, ingest]);
     local.set(routes.clone());
 
@@ -122,7 +123,13 @@ async fn open_stores(migrate: bool, folder: &Folder) -> anyhow::Result<Stores> {
 
 async fn connect_broker(config: &Config) -> anyhow::Result<Option<Arc<dyn Broker>>> {
     let Some(url) = &config.broker.url else { return Ok(None) };
-    Ok(Some(RabbitMq::connect(RabbitMqConfig::new(url.reveal(), delays(config))).await?))
+    Ok(Some(
+        RabbitMq::connect(RabbitMqConfig {
+            now: Some(Arc::new(|| SystemClock.now().as_micros())),
+            ..RabbitMqConfig::new(url.reveal(), delays(config))
+        })
+        .await?,
+    ))
 }
 
 async fn open_broker(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Broker>> {
@@ -140,6 +147,7 @@ async fn start_subscription(
     resolver: Arc<dyn Resolver>,
     folder: &Folder,
     credential: &ServiceCredential,
+    local: &LocalServices,
     tasks: &Tasks,
 ) -> anyhow::Result<Subscription> {
     let (key_file, key_made) = named_or(config.secrets.key_file.as_ref(), || {
@@ -155,6 +163,7 @@ async fn start_subscription(
         jwt: JwtVerifier::from_config(&config.auth)?,
         policy: config.delivery.address_policy(),
         resolver,
+        history: credential.attach(local.channel()),
         credential: credential.clone(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),

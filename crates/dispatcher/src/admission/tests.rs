@@ -36,7 +36,7 @@ impl World {
     }
 
     async fn enter_of(&self, webhook: i64, instance: &str) -> Option<Place> {
-        self.admission.enter(&self.room, webhook, instance).await
+        self.admission.enter(&self.room, webhook, instance).await.ok()
     }
 
     async fn enter(&self, webhook: i64) -> Option<Place> {

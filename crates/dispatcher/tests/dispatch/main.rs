@@ -4,6 +4,7 @@
 
 mod changing;
 mod lanes;
+mod manual;
 mod matching;
 mod slow;
 mod world;

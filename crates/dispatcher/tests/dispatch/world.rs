@@ -19,8 +19,9 @@ use proto::{
     convert::uuid_bytes,
     internal::v1::{
         AcceptedEvent, AttemptRecord, AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse,
-        CheckRequest, CheckResponse, DeliveryRef, DeliveryTask, OpenDelivery, OpenEvent, OpenOutcome, OpenRequest,
-        OpenResponse, OpenResult, RecordRequest, RecordResponse, SigningSecret, WebhookConfig,
+        CheckPlanRequest, CheckPlanResponse, CheckRequest, CheckResponse, DeliveryRef, DeliveryTask, OpenDelivery,
+        OpenEvent, OpenOutcome, OpenRequest, OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse,
+        RecordRequest, RecordResponse, SigningSecret, WebhookConfig,
         configuration_server::{Configuration, ConfigurationServer},
         recording_server::{Recording, RecordingServer},
     },
@@ -125,6 +126,9 @@ impl Configuration for Service {
     async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
         Err(Status::unauthenticated("nobody"))
     }
+    async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+        Err(Status::unimplemented("the dispatcher asks for no plan"))
+    }
 }
 
 #[tonic::async_trait]
@@ -145,6 +149,9 @@ impl Recording for Service {
     }
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(CheckResponse { send: vec![true; request.get_ref().items.len()] }))
+    }
+    async fn queue_test(&self, _: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {
+        Err(Status::unimplemented("the dispatcher queues no tests"))
     }
 }
 
@@ -296,6 +303,10 @@ pub(crate) fn event(claim: bool) -> Vec<u8> {
 
 /// The second attempt of a delivery, as it comes when its wait is over.
 pub(crate) fn task(webhook_id: i64, delivery_id: u128) -> Vec<u8> {
+    delivery_task(webhook_id, delivery_id).encode_to_vec()
+}
+
+pub(crate) fn delivery_task(webhook_id: i64, delivery_id: u128) -> DeliveryTask {
     let delivery = DeliveryRef {
         delivery_id: uuid_bytes(Uuid::from_u128(delivery_id)),
         instance: "default".into(),
@@ -304,5 +315,6 @@ pub(crate) fn task(webhook_id: i64, delivery_id: u128) -> Vec<u8> {
         format: "generic".into(),
         ..Default::default()
     };
-    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body: FIRST_RENDERED.into() }.encode_to_vec()
+    let body = FIRST_RENDERED.into();
+    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body, manual: false }
 }

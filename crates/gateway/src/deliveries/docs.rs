@@ -1,5 +1,6 @@
 //! The routes of `/webhooks/deliveries`, and what the document says of them.
 
+use proto::error::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::openapi::{Operation, Route, Tag, schema};
@@ -27,7 +28,32 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/webhooks/deliveries", super::list, listed(of_all)),
         Route::get("/webhooks/{id}/deliveries", super::list_of_webhook, listed(of_one)),
         Route::get("/webhooks/deliveries/{id}", super::read, read),
+        Route::post("/webhooks/deliveries/{id}/retry", super::retry, retry()),
     ]
+}
+
+fn retry() -> Operation {
+    let made = schema::object([
+        ("delivery_id", schema::formatted("uuid", "The delivery.")),
+        ("attempt", schema::integer(2, i64::from(i32::MAX), "The number of the attempt.")),
+    ]);
+    Operation::new(Tag::Deliveries, "retryDelivery", "Retry a delivery")
+        .describe(
+            "Makes one more attempt of a delivery that has failed for good, at once; no other follows it by itself. What \
+             was sent first is sent again, with the URL, headers and secret that the webhook has now. Of several \
+             requests at the same time one makes an attempt. 409 if the delivery is pending, delivered or a test \
+             payload, or its webhook inactive or deleted. Answered as soon as the attempt is on durable storage. Takes \
+             no body.",
+        )
+        .of("delivery", schema::formatted("uuid", "The id of a delivery."), ID)
+        .reads_body()
+        .answers(
+            202,
+            "The attempt is being made.",
+            schema::single(schema::described(made, "The attempt that is made.")),
+            json!({"result": {"delivery_id": ID, "attempt": 5}}),
+        )
+        .fails(ErrorCode::Conflict)
 }
 
 fn listed(operation: Operation) -> Operation {

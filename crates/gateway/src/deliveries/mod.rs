@@ -2,7 +2,7 @@
 
 mod docs;
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{Json, body::Bytes, extract::State, http::StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::ErrorClass;
 use proto::v1::{self, DeliveryStatus, ListEntriesRequest};
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Services,
+    body::NoBody,
     caller::{Caller, SystemAdmin, answer},
     error::Failure,
     page::{CursorPage, Single, some_text, time},
@@ -224,6 +225,27 @@ async fn entries(
         next_cursor: some_text(found.next_cursor),
         prev_cursor: some_text(found.prev_cursor),
     }))
+}
+
+/// The attempt that is made.
+#[derive(Serialize)]
+struct RetryJson {
+    delivery_id: String,
+    attempt: i32,
+}
+
+/// `POST /webhooks/deliveries/{id}/retry`
+async fn retry(
+    State(services): State<Services>,
+    caller: Caller,
+    DeliveryId(id): DeliveryId,
+    _: NoQuery,
+    _: NoBody,
+) -> Result<(StatusCode, Json<Single<RetryJson>>), Failure> {
+    let request = v1::RetryDeliveryRequest { delivery_id: id.to_string() };
+    let v1::RetryDeliveryResponse { delivery_id, attempt } =
+        answer(services.history().retry_delivery(caller.request(request))).await?;
+    Ok((StatusCode::ACCEPTED, Json(Single { result: RetryJson { delivery_id, attempt } })))
 }
 
 /// `GET /webhooks/deliveries/{id}`

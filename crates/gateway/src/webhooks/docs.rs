@@ -23,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/webhooks/{id}/activate", super::activate, activate()),
         Route::post("/webhooks/{id}/deactivate", super::deactivate, deactivate()),
         Route::post("/webhooks/{id}/secret", super::regenerate_secret, regenerate_secret()),
+        Route::post("/webhooks/{id}/test", super::test, test()),
         explain::route(),
         Route::get("/webhooks/{id}/changes", super::changes, changes()),
     ]
@@ -168,6 +169,27 @@ fn regenerate_secret() -> Operation {
         )
         .tagged(true)
         .fails(ErrorCode::Conflict)
+}
+
+fn test() -> Operation {
+    let sent = schema::object([
+        ("delivery_id", schema::formatted("uuid", "The delivery; history shows what becomes of it.")),
+        ("event_id", schema::formatted("uuid", "The id of the event in the payload, a fresh one.")),
+        ("event", schema::text("The type of the event.")),
+        ("project_id", schema::id("The project of the event.")),
+    ]);
+    let example = json!({"result": {
+        "delivery_id": "0190a8f2-5b7e-5c1d-9a3e-1f2d3c4b5a69", "event_id": "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03",
+        "event": "run.completed", "project_id": 1,
+    }});
+    of_webhook(Operation::new(Tag::Webhooks, "testWebhook", "Send a test payload"))
+        .describe(
+            "Sends the sample of the first event type that the webhook selects, with `is_test: true`, once and at once, \
+             be the webhook active or not; a filter does not count. The project of the event is the first one that the \
+             webhook is for. Answered as soon as it is on durable storage. Takes no body.",
+        )
+        .reads_body()
+        .answers(202, "It is being sent.", schema::single(schema::described(sent, "What is sent as a test.")), example)
 }
 
 fn changes() -> Operation {

@@ -224,6 +224,28 @@ async fn regenerate_secret(
     shown(StatusCode::OK, answer(services.webhooks().regenerate_secret(request)).await?.webhook)
 }
 
+/// What is sent as a test.
+#[derive(Serialize)]
+struct TestJson {
+    delivery_id: String,
+    event_id: String,
+    event: String,
+    project_id: i64,
+}
+
+/// `POST /webhooks/{id}/test`
+async fn test(
+    State(services): State<Services>,
+    caller: Caller,
+    WebhookId(id): WebhookId,
+    _: NoQuery,
+    _: NoBody,
+) -> Result<(StatusCode, Json<Single<TestJson>>), Failure> {
+    let sent = answer(services.webhooks().test_webhook(caller.request(v1::TestWebhookRequest { id }))).await?;
+    let v1::TestWebhookResponse { delivery_id, event_id, event_type: event, project_id } = sent;
+    Ok((StatusCode::ACCEPTED, Json(Single { result: TestJson { delivery_id, event_id, event, project_id } })))
+}
+
 /// `GET /webhooks/{id}/changes`
 async fn changes(
     State(services): State<Services>,

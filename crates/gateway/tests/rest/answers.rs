@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{fake::DELIVERY, support::Api};
+use crate::{
+    fake::{DELIVERY, EVENT},
+    support::Api,
+};
 
 pub(crate) fn webhook(id: i64) -> Value {
     json!({
@@ -200,4 +203,19 @@ async fn the_catalogue_keeps_the_bytes_of_its_samples() {
     assert!(answer.text.contains(entry), "{}", answer.text);
     let wrong = gateway::Catalogue::new(|_| Ok::<_, std::fmt::Error>(b"{".to_vec())).err().unwrap();
     assert!(wrong.to_string().starts_with("the sample of run.created is no payload"), "{wrong}");
+}
+
+#[tokio::test]
+async fn what_is_sent_on_demand_is_accepted() {
+    let api = Api::new();
+    let sent = api.send("admin", "POST", "/webhooks/7/test", None).await.ok(202);
+    let test = json!({"delivery_id": DELIVERY, "event_id": EVENT, "event": "run.created", "project_id": 3});
+    assert_eq!(sent.json, json!({"result": test}));
+    let path = format!("/webhooks/deliveries/{DELIVERY}/retry");
+    let retried = api.send("admin", "POST", &path, Some("{}")).await.ok(202);
+    assert_eq!(retried.json, json!({"result": {"delivery_id": DELIVERY, "attempt": 2}}));
+    for path in ["/webhooks/7/test", &path] {
+        api.send("later-plan", "POST", path, None).await.refused(403, "plan_required", &[]);
+    }
+    api.send("later-conflict", "POST", &path, None).await.refused(409, "conflict", &[]);
 }

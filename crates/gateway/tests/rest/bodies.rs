@@ -8,9 +8,11 @@ use crate::support::{Answer, Api};
 /// What takes a body that must be there.
 const ROUTES: [(&str, &str); 4] =
     [("POST", "/webhooks"), ("PATCH", "/webhooks/7"), ("POST", "/tokens"), ("POST", "/webhooks/7/explain")];
-const ACTIONS: [(&str, &str); 4] = [
+const ACTIONS: [(&str, &str); 6] = [
     ("POST", "/webhooks/7/activate"),
     ("POST", "/webhooks/7/deactivate"),
+    ("POST", "/webhooks/7/test"),
+    ("POST", "/webhooks/deliveries/0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69/retry"),
     ("DELETE", "/webhooks/7"),
     ("DELETE", "/tokens/7"),
 ];

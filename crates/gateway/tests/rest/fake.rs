@@ -271,6 +271,14 @@ impl Webhooks for Fake {
         Ok(Response::new(explanation(asked.id)))
     }
 
+    async fn test_webhook(&self, request: Request<v1::TestWebhookRequest>) -> Answer<v1::TestWebhookResponse> {
+        let id = self.enter(request)?.id;
+        known("webhook", id)?;
+        let (delivery_id, event_id) = (DELIVERY.into(), EVENT.into());
+        let sent = v1::TestWebhookResponse { delivery_id, event_id, event_type: "run.created".into(), project_id: 3 };
+        Ok(Response::new(sent))
+    }
+
     async fn list_projects(&self, request: Request<v1::ListProjectsRequest>) -> Answer<v1::ListProjectsResponse> {
         let v1::ListProjectsRequest { page, per_page } = self.enter(request)?;
         let projects = ids(page, per_page).map(project).collect();
@@ -312,6 +320,14 @@ impl History for Fake {
             _ => return Err(ApiError::not_found("event", event_id).into()),
         };
         Ok(Response::new(v1::GetEventResponse { event_id, event_type: "run.completed".into(), project_id: 3, payload }))
+    }
+
+    async fn retry_delivery(&self, request: Request<v1::RetryDeliveryRequest>) -> Answer<v1::RetryDeliveryResponse> {
+        let delivery_id = self.enter(request)?.delivery_id;
+        if delivery_id != DELIVERY {
+            return Err(ApiError::not_found("delivery", delivery_id).into());
+        }
+        Ok(Response::new(v1::RetryDeliveryResponse { delivery_id, attempt: 2 }))
     }
 
     async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::GetDeliveryResponse> {

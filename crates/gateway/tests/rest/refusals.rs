@@ -13,7 +13,7 @@ const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
 const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
-const ROUTES: [Route; 18] = [
+const ROUTES: [Route; 20] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -21,6 +21,8 @@ const ROUTES: [Route; 18] = [
     ("DELETE", "/webhooks/ID", "7", None),
     ("POST", "/webhooks/ID/secret", "7", None),
     ("POST", "/webhooks/ID/explain", "7", Some(SAMPLE)),
+    ("POST", "/webhooks/ID/test", "7", None),
+    ("POST", "/webhooks/deliveries/ID/retry", DELIVERY, None),
     ("GET", "/webhooks/ID/changes", "7", None),
     ("GET", "/projects", "", None),
     ("POST", "/webhooks/ID/activate", "7", None),

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    model::{CheckItem, EventKey, OpenEvent, Opened},
-    store::{Entry, ListQuery, Released, TakeHeld, Waiting, WholeDelivery},
+    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
+    store::{Entry, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -54,6 +54,18 @@ impl Store for Silent {
     }
 
     async fn take_held(&self, _: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn take_tests(&self, _: TakeTests) -> Result<Vec<Released>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn queue_test(&self, _: Delivery, _: Bytes, _: i64, _: i64) -> Result<Option<Released>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn retry(&self, _: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
         Err(NOTHING)
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Waits {
     pub(super) state: i16,
     pub(super) generation: i32,
     pub(super) leased_until: i64,
+    pub(super) manual: bool,
 }
 
 /// One answer for each item. Nothing known means yes: the record may still be in the queue.
@@ -34,8 +35,12 @@ pub(super) fn answers(items: &[CheckItem], attempted: &[Attempted], waits: &[Wai
     }
     let waits: HashMap<Uuid, &Waits> = waits.iter().map(|wait| (wait.delivery_id, wait)).collect();
     let send = |item: &CheckItem| {
-        let recorded = last.get(&item.delivery_id).is_some_and(|(number, ended)| *ended || *number >= item.number);
-        !recorded && waits.get(&item.delivery_id).is_none_or(|wait| is_waited_for(item, wait))
+        let wait = waits.get(&item.delivery_id);
+        // What has ended goes on with the attempt that somebody asked for, and with no other.
+        let asked_for = wait.is_some_and(|wait| wait.manual && wait.number == item.number);
+        let recorded =
+            last.get(&item.delivery_id).is_some_and(|(number, ended)| *number >= item.number || *ended && !asked_for);
+        !recorded && wait.is_none_or(|wait| is_waited_for(item, wait))
     };
     items.iter().map(send).collect()
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::model::{CheckItem, Delivery, EventKey, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
 mod check;
 mod list;
@@ -143,6 +143,8 @@ pub struct Released {
     pub number: i32,
     /// How often it has been queued again, this time included.
     pub generation: i32,
+    /// Whether somebody asked for the attempt.
+    pub manual: bool,
     /// Until when nobody else queues it again.
     pub leased_until: i64,
     /// Its body; `None`: it is not stored (yet).
@@ -167,6 +169,19 @@ pub struct TakeHeld {
     pub leased_until: i64,
     /// How many at most; those that wait longest first. Of timed ones what was queued again before, and of which nothing
     /// was heard since, counts towards it.
+    pub limit: i64,
+}
+
+/// Which held test payloads to take, whatever they are held for.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeTests {
+    /// The configuration version that is known.
+    pub config_version: i64,
+    /// The time now.
+    pub now: i64,
+    /// Until when nobody else takes them.
+    pub leased_until: i64,
+    /// How many at most; those that wait longest first.
     pub limit: i64,
 }
 
@@ -239,6 +254,22 @@ pub trait Store: Send + Sync + 'static {
     /// takes them. They stay held until [`Store::released`]. Held again under a configuration older than
     /// `config_version`, they are not taken before `leased_until` either.
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError>;
+
+    /// As [`Store::take_held`], for test payloads of all webhooks, active or not.
+    async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError>;
+
+    /// Writes a test payload as pending, with its body, and takes it at once. `None`: it is known already.
+    async fn queue_test(
+        &self,
+        delivery: Delivery,
+        body: Bytes,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<Released>, StoreError>;
+
+    /// Has a delivery that has failed for good wait for one more attempt, and takes it at once. Of calls at the same time
+    /// one does.
+    async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError>;
 
     /// Their messages are durable: they wait no longer here, unless something came in between.
     async fn released(&self, released: &[Released]) -> Result<(), StoreError>;

@@ -5,6 +5,7 @@ use sqlx::Connection as _;
 
 mod bodies;
 mod known;
+mod manual;
 mod open;
 mod read;
 mod record;
@@ -76,6 +77,12 @@ contract! {
     timed::an_attempt_may_leave_its_next_one_here,
     timed::what_was_queued_again_counts_until_something_is_heard_of_it,
     timed::what_is_overdue_elsewhere_is_held,
+    manual::what_failed_for_good_waits_for_the_attempt_that_is_asked_for,
+    manual::of_presses_at_once_one_makes_an_attempt,
+    manual::what_is_not_over_or_not_there_is_not_retried,
+    manual::a_retry_that_was_not_queued_is_taken_again_and_late_records_do_not_end_it,
+    manual::a_test_is_pending_and_taken_at_once_and_only_once,
+    manual::held_tests_are_taken_whatever_they_are_held_for,
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
     read::a_delivery_has_everything,

@@ -13,13 +13,16 @@ use broker::{Acker, Broker, BrokerError, Consumer, Incoming, Lane, Outgoing, Pub
 use bytes::Bytes;
 use domain::{Identity, Role};
 use history::{
-    model::{CheckItem, EventKey, OpenEvent, Opened, Record},
-    store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery},
+    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 use prost::Message as _;
-use proto::internal::v1::{
-    AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, DeletedProject, DeliveryTask,
-    WebhookConfig, configuration_server::Configuration,
+use proto::{
+    error::{ApiError, ErrorCode},
+    internal::v1::{
+        AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
+        CheckPlanResponse, DeletedProject, DeliveryTask, WebhookConfig, configuration_server::Configuration,
+    },
 };
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
@@ -117,6 +120,8 @@ struct Told {
     webhooks: Vec<WebhookConfig>,
     /// Each with its version.
     projects: Vec<(i64, DeletedProject)>,
+    /// Instances whose plan has none.
+    without_webhooks: Vec<String>,
 }
 
 impl Subscription {
@@ -133,6 +138,10 @@ impl Subscription {
         told.webhooks.retain(|known| known.id != webhook.id);
         told.webhooks.push(WebhookConfig { version, ..webhook });
         version
+    }
+
+    pub(crate) fn downgrade(&self, instance: &str) {
+        self.told.lock().unwrap().without_webhooks.push(instance.to_owned());
     }
 
     pub(crate) fn delete_project(&self, instance: &str, project_id: i64) {
@@ -184,6 +193,16 @@ impl Configuration for Subscription {
 
     async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
         Err(Status::unimplemented("history asks its authenticator"))
+    }
+
+    async fn check_plan(&self, request: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("told to be away"));
+        }
+        if self.told.lock().unwrap().without_webhooks.contains(&request.into_inner().instance) {
+            return Err(ApiError::new(ErrorCode::PlanRequired, "told so").into());
+        }
+        Ok(Response::new(CheckPlanResponse {}))
     }
 }
 
@@ -249,6 +268,24 @@ impl Store for Flaky {
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
         self.store.take_held(take).await
+    }
+
+    async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {
+        self.store.take_tests(take).await
+    }
+
+    async fn queue_test(
+        &self,
+        delivery: Delivery,
+        body: Bytes,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<Released>, StoreError> {
+        self.store.queue_test(delivery, body, now, leased_until).await
+    }
+
+    async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
+        self.store.retry(retry).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 mod doubles;
 mod events;
 mod lane;
+mod manual;
 mod reading;
 mod recording;
 mod started;

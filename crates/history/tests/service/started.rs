@@ -19,7 +19,7 @@ use proto::{
     },
     v1::{
         Delivery, GetDeliveryRequest, GetEventRequest, GetEventResponse, ListEntriesRequest, ListEntriesResponse,
-        history_client::HistoryClient,
+        RetryDeliveryRequest, RetryDeliveryResponse, history_client::HistoryClient,
     },
 };
 use runtime::{ServiceCredential, Tasks};
@@ -83,6 +83,12 @@ impl Started {
         let request = GetDeliveryRequest { delivery_id: delivery_id.to_string() };
         let answer = history.get_delivery(with_token(token, request)).await?;
         Ok(answer.into_inner().delivery.unwrap())
+    }
+
+    pub(crate) async fn retry(&self, token: &str, delivery_id: impl ToString) -> Result<RetryDeliveryResponse, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        let request = RetryDeliveryRequest { delivery_id: delivery_id.to_string() };
+        history.retry_delivery(with_token(token, request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn event(&self, token: &str, event_id: impl ToString) -> Result<GetEventResponse, Status> {

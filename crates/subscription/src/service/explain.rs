@@ -109,7 +109,7 @@ impl Subject {
         let mut sample = sample(event);
         sample.instance = own.to_string();
         if wanted.project_id > 0 {
-            place(&mut sample, wanted.project_id);
+            place(&mut sample, |project| project.id = wanted.project_id);
         }
         let project = sample.project.as_ref().map_or(0, |project| project.id);
         let rendered = render_generic(&sample, false).map_err(|error| failure::of_sample(&error))?;
@@ -152,15 +152,13 @@ fn instance(value: &Value, own: &InstanceId) -> Result<InstanceId, String> {
     }
 }
 
-/// Puts an event into a project. Of a mention the entity with the comment says the project.
-fn place(sample: &mut Event, project: i64) {
+/// Changes the project of an event. Of a mention the entity with the comment says the project.
+pub(super) fn place(sample: &mut Event, change: impl Fn(&mut v1::Project)) {
     let of_entity = match &mut sample.data {
         Some(event::Data::UserMentioned(mention)) => mention.entity.as_mut().and_then(|entity| entity.project.as_mut()),
         _ => None,
     };
-    for known in [sample.project.as_mut(), of_entity].into_iter().flatten() {
-        known.id = project;
-    }
+    [sample.project.as_mut(), of_entity].into_iter().flatten().for_each(change);
 }
 
 fn rule(outcome: RuleOutcome, is_readable: bool) -> v1::RuleOutcome {

@@ -13,6 +13,7 @@ mod paging;
 mod projects;
 mod rules;
 mod secrets;
+mod test;
 mod tokens;
 mod told;
 mod unit;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use domain::{AddressPolicy, Clock, IdSource, Identity};
 use proto::{
+    channel::GrpcChannel,
     error::ApiError,
     v1::{
         ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
@@ -31,7 +33,8 @@ use proto::{
         GetWebhookRequest, GetWebhookResponse, ListProjectsRequest, ListProjectsResponse, ListTokensRequest,
         ListTokensResponse, ListWebhookChangesRequest, ListWebhookChangesResponse, ListWebhooksRequest,
         ListWebhooksResponse, RegenerateSecretRequest, RegenerateSecretResponse, RevokeTokenRequest,
-        RevokeTokenResponse, UpdateWebhookRequest, UpdateWebhookResponse, webhooks_server::Webhooks,
+        RevokeTokenResponse, TestWebhookRequest, TestWebhookResponse, UpdateWebhookRequest, UpdateWebhookResponse,
+        webhooks_server::Webhooks,
     },
 };
 use runtime::{Authenticator, Resolver};
@@ -46,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) policy: AddressPolicy,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// The way to history; carries the services' credential.
+    pub(crate) history: GrpcChannel,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -145,6 +150,15 @@ impl Webhooks for Service {
         let (caller, request) = self.open(request).await?;
         let reach = access::to_webhooks(&caller)?;
         Ok(Response::new(self.explain(&reach, &request).await?))
+    }
+
+    async fn test_webhook(
+        &self,
+        request: Request<TestWebhookRequest>,
+    ) -> Result<Response<TestWebhookResponse>, Status> {
+        let (caller, request) = self.open(request).await?;
+        let reach = access::to_webhooks(&caller)?;
+        Ok(Response::new(self.test(&reach, request.id).await?))
     }
 
     async fn list_webhook_changes(

@@ -5,6 +5,7 @@ use proto::error::{ApiError, ErrorCode};
 
 use super::{Service, not_found};
 use crate::{
+    access,
     credentials::Credentials,
     failure,
     secret_box::{InUse, Purpose},
@@ -79,13 +80,7 @@ impl Unit {
     /// # Errors
     /// Its plan has none.
     pub(super) fn check_plan(&self) -> Result<(), ApiError> {
-        let Some(told) = self.change.plan().filter(|told| !told.plan.allows_webhooks()) else { return Ok(()) };
-        let message = format!(
-            "webhooks need the plan {}; this instance has {}",
-            domain::Plan::WITH_WEBHOOKS.join(" or "),
-            told.plan
-        );
-        Err(ApiError::new(ErrorCode::PlanRequired, message))
+        access::to_plan(self.change.plan().map(|told| &told.plan))
     }
 
     /// Writes a webhook, and gives it its new version.

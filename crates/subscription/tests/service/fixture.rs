@@ -25,6 +25,8 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
+use crate::testing::Tests;
+
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
 pub(crate) const ADMIN: &str = "admin-of-acme-0123456789abcdef0123456789";
@@ -79,6 +81,8 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) subscription: Subscription,
+    /// What history is to send.
+    pub(crate) tests: Tests,
     credential: ServiceCredential,
     channel: GrpcChannel,
 }
@@ -90,7 +94,8 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(NOON));
         let credential = CREDENTIAL.clone();
         let hosts = Arc::new(Hosts { gate: Semaphore::new(0), asked: Mutex::default() });
-        let subscription = run_with(&folder, 7, Arc::clone(&clock), Arc::clone(&hosts)).await.unwrap();
+        let tests = Tests::default();
+        let subscription = run_with(&folder, 7, Arc::clone(&clock), Arc::clone(&hosts), tests.channel()).await.unwrap();
         let services = LocalServices::default();
         services.set(subscription.routes.clone());
         let acme: InstanceId = "acme".parse().unwrap();
@@ -105,7 +110,7 @@ impl Fixture {
         ] {
             subscription.ensure_token(text, text, role, instance).await.unwrap();
         }
-        Self { folder, clock, hosts, subscription, credential, channel: services.channel() }
+        Self { folder, clock, hosts, subscription, tests, credential, channel: services.channel() }
     }
 
     pub(crate) fn webhooks(&self) -> WebhooksClient<GrpcChannel> {
@@ -185,7 +190,7 @@ static CREDENTIAL: LazyLock<ServiceCredential> = LazyLock::new(|| ServiceCredent
 /// The service on the store in `folder`, with a secrets key made of `key`.
 pub(crate) async fn run(folder: &TempDir, key: u8, clock: Arc<ManualClock>) -> Result<Subscription, StartError> {
     let hosts = Hosts { gate: Semaphore::new(0), asked: Mutex::default() };
-    run_with(folder, key, clock, Arc::new(hosts)).await
+    run_with(folder, key, clock, Arc::new(hosts), Tests::default().channel()).await
 }
 
 async fn run_with(
@@ -193,6 +198,7 @@ async fn run_with(
     key: u8,
     clock: Arc<ManualClock>,
     hosts: Arc<Hosts>,
+    history: GrpcChannel,
 ) -> Result<Subscription, StartError> {
     let parts = Parts {
         store: open_sqlite(&folder.path().join("subscription.db"), true).await.unwrap(),
@@ -200,6 +206,7 @@ async fn run_with(
         jwt: None,
         policy: AddressPolicy::default(),
         resolver: hosts,
+        history,
         credential: CREDENTIAL.clone(),
         clock,
         ids: Arc::new(SystemIds),

@@ -16,6 +16,7 @@ mod reordered;
 mod roles;
 mod rotation;
 mod secrets;
+mod testing;
 mod tokens;
 mod updates;
 mod validation;

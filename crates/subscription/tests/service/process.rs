@@ -46,6 +46,7 @@ impl Process {
             jwt,
             policy: AddressPolicy::default(),
             resolver: Arc::new(Anywhere),
+            history: LocalServices::default().channel(),
             credential: credential.clone(),
             clock,
             ids: Arc::new(SystemIds),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use blackbox::{product::Mode, webhooks};
 use prost::Message as _;
 use proto::internal::v1::{
-    AuthenticateRequest, ChangesRequest, CheckRequest, OpenRequest, RecordRequest,
+    AuthenticateRequest, ChangesRequest, CheckPlanRequest, CheckRequest, OpenRequest, QueueTestRequest, RecordRequest,
     configuration_client::ConfigurationClient, recording_client::RecordingClient,
 };
 use serde_json::json;
@@ -167,6 +167,8 @@ pub(super) async fn no_token_opens_the_services_between(mode: Mode) {
                 ("Open", code(recording.open(OpenRequest::default()).await)),
                 ("Record", code(recording.record(RecordRequest::default()).await)),
                 ("Check", code(recording.check(CheckRequest::default()).await)),
+                ("QueueTest", code(recording.queue_test(QueueTestRequest::default()).await)),
+                ("CheckPlan", code(configuration.check_plan(CheckPlanRequest::default()).await)),
             ];
             let cell = |(method, code): (&str, Code)| {
                 // A program that does not have the service does not know the method.

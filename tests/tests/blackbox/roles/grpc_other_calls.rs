@@ -2,8 +2,9 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    CreateTokenRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest, ListProjectsRequest, ListTokensRequest,
-    ListWebhooksRequest, RevokeTokenRequest,
+    CreateTokenRequest, DropParkedRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest, ListParkedRequest,
+    ListProjectsRequest, ListTokensRequest, ListWebhooksRequest, RequeueParkedRequest, RetryDeliveryRequest,
+    RevokeTokenRequest,
 };
 use tonic::{Code, Status};
 
@@ -29,7 +30,11 @@ pub(super) enum Call {
     CreateTokenMistaken,
     Revoke(WhoseToken),
     Delivery(Past),
+    Retry(Past),
     Event(PastEvent),
+    ListParked,
+    RequeueParked,
+    DropParked,
 }
 
 impl Call {
@@ -43,7 +48,11 @@ impl Call {
             Self::CreateToken | Self::CreateTokenForAll | Self::CreateTokenMistaken => ("Webhooks", "CreateToken"),
             Self::Revoke(_) => ("Webhooks", "RevokeToken"),
             Self::Delivery(_) => ("History", "GetDelivery"),
+            Self::Retry(_) => ("History", "RetryDelivery"),
             Self::Event(_) => ("History", "GetEvent"),
+            Self::ListParked => ("Operations", "ListParked"),
+            Self::RequeueParked => ("Operations", "RequeueParked"),
+            Self::DropParked => ("Operations", "DropParked"),
         }
     }
 
@@ -66,7 +75,19 @@ impl Call {
             Self::CreateTokenMistaken => check_token(world, caller, "king", false, expected).await,
             Self::Revoke(whose) => check_revoke(world, &grpc, whose, expected).await,
             Self::Delivery(past) => check_delivery(&grpc, standing, past, expected).await,
+            Self::Retry(past) => check_retry(&grpc, standing, past, expected).await,
             Self::Event(past) => check_event(&grpc, standing, past, expected).await,
+            Self::ListParked => {
+                check_code(&grpc.operations().list_parked(ListParkedRequest::default()).await, expected)
+            }
+            Self::RequeueParked => {
+                let request = RequeueParkedRequest { all: true, ..RequeueParkedRequest::default() };
+                check_code(&grpc.operations().requeue_parked(request).await, expected)
+            }
+            Self::DropParked => {
+                let request = DropParkedRequest { all: true, ..DropParkedRequest::default() };
+                check_code(&grpc.operations().drop_parked(request).await, expected)
+            }
         }
     }
 }
@@ -152,6 +173,21 @@ async fn check_delivery(grpc: &Grpc, standing: &Standing, past: Past, expected: 
         }
         Err(_) => Ok(()),
     }
+}
+
+async fn check_retry(grpc: &Grpc, standing: &Standing, past: Past, expected: Code) -> Result<(), String> {
+    let send = async |id: &str| {
+        let request = RetryDeliveryRequest { delivery_id: id.to_owned() };
+        grpc.history().retry_delivery(request).await.map(drop)
+    };
+    let id = standing.delivery(past);
+    let answer = send(id).await;
+    check_code(&answer, expected)?;
+    if expected == Code::NotFound {
+        let never = standing.delivery(Past::Never);
+        return check_alike(Pair { hidden: id, never }, answer, send(never).await);
+    }
+    Ok(())
 }
 
 async fn check_event(grpc: &Grpc, standing: &Standing, past: PastEvent, expected: Code) -> Result<(), String> {

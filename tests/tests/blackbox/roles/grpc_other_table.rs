@@ -1,12 +1,12 @@
 //! The table of the remaining gRPC methods: method × what it is about × caller.
 
-use tonic::Code::{InvalidArgument as IA, NotFound as NF, Ok as OK};
+use tonic::Code::{FailedPrecondition as FP, InvalidArgument as IA, NotFound as NF, Ok as OK};
 
 use super::{
     callers::Instance::{Default, Other},
     grpc_other_calls::Call::{
-        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, Event, ListProjects, ListTokens,
-        ListWebhooks, Revoke,
+        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, DropParked, Event, ListParked,
+        ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
     },
     grpc_webhook_table::{PD, Row, UN},
     other_calls::WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
@@ -18,7 +18,7 @@ use super::{
 };
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 33] = [
+pub(super) const TABLE: [(Call, Row); 50] = [
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
     (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
@@ -50,6 +50,22 @@ pub(super) const TABLE: [(Call, Row); 33] = [
     (Delivery(Never),            [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
     (Delivery(NoUuid),           [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
 
+    // All of them were delivered, so that there is nothing to retry.
+    (Retry(Of(Own, 1)),          [UN, UN, UN, UN,  PD, PD, PD,  FP, FP, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Both, 2)),         [UN, UN, UN, UN,  PD, PD, PD,  FP, FP, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Mixed, 1)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Mixed, 3)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Foreign, 3)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, FP,  FP, FP,  NF, NF]),
+    (Retry(Of(Everyone, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Empty, 9)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Deleted, 1)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Left, 1)),         [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(Arrived, 3)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (Retry(Of(OtherOwn, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, FP]),
+    (Retry(Of(OtherAll, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, NF]),
+    (Retry(Never),               [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (Retry(NoUuid),              [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+
     // A project administrator reads the events of its projects, whoever got them.
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Event(In(Default, 1)),      [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
@@ -59,4 +75,10 @@ pub(super) const TABLE: [(Call, Row); 33] = [
     (Event(In(Other, 3)),        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
     (Event(Unheard),             [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
     (Event(NoEvent),             [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+
+    // For the operator of the service: the queue is of all instances.
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (ListParked,                 [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
+    (RequeueParked,              [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
+    (DropParked,                 [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
 ];

@@ -3,8 +3,8 @@
 use blackbox::grpc::Grpc;
 use proto::v1::{
     ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest, GetWebhookRequest,
-    ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent, UpdateWebhookRequest, Webhook,
-    explain_webhook_request::Event,
+    ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent, TestWebhookRequest,
+    UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -26,6 +26,8 @@ pub(super) enum Call {
     Changes,
     /// What becomes of a sample event.
     Explain,
+    /// Sending a test payload.
+    Test,
     /// Its history.
     Entries,
 }
@@ -46,6 +48,7 @@ impl Call {
             Self::Deactivate => ("Webhooks", "DeactivateWebhook"),
             Self::Changes => ("Webhooks", "ListWebhookChanges"),
             Self::Explain => ("Webhooks", "ExplainWebhook"),
+            Self::Test => ("Webhooks", "TestWebhook"),
             Self::Entries => ("History", "ListEntries"),
         }
     }
@@ -89,6 +92,10 @@ impl Call {
                 webhooks.explain_webhook(ExplainWebhookRequest { id, event: Some(Event::Sample(sample)) }).await?;
                 None
             }
+            Self::Test => {
+                webhooks.test_webhook(TestWebhookRequest { id }).await?;
+                None
+            }
             Self::Entries => {
                 let request = ListEntriesRequest { webhook_id: id, ..ListEntriesRequest::default() };
                 grpc.history().list_entries(request).await?;
@@ -113,7 +120,7 @@ impl Call {
             Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
-            Self::Changes | Self::Explain | Self::Entries => before == after,
+            Self::Changes | Self::Explain | Self::Test | Self::Entries => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, || format!("{self:?} has made {after:?} of {before:?}"))

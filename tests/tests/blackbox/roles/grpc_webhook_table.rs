@@ -12,7 +12,7 @@ pub(super) const UN: Code = Code::Unauthenticated;
 pub(super) const PD: Code = Code::PermissionDenied;
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Rows<Row>); 11] = [
+pub(super) const TABLE: [(Call, Rows<Row>); 12] = [
     //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Call::Get, Rows {
         own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
@@ -159,6 +159,21 @@ pub(super) const TABLE: [(Call, Rows<Row>); 11] = [
     }),
     //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Call::Explain, Rows {
+        own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        foreign:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF],
+        everyone:       [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        empty:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
+        other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
+        deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+    }),
+    // A webhook without a project left can be tested too.
+    //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Call::Test, Rows {
         own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
         both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
         mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],

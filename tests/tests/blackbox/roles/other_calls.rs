@@ -24,6 +24,7 @@ pub(super) enum Call {
     /// The same, with a mistake in the query.
     AllEntriesMistaken,
     Delivery(Past),
+    Retry(Past),
     Catalogue,
     Projects,
     Tokens,
@@ -59,6 +60,7 @@ impl Call {
             Self::Webhooks => ("get", "/webhooks"),
             Self::AllEntries | Self::AllEntriesMistaken => ("get", "/webhooks/deliveries"),
             Self::Delivery(_) => ("get", "/webhooks/deliveries/{id}"),
+            Self::Retry(_) => ("post", "/webhooks/deliveries/{id}/retry"),
             Self::Catalogue => ("get", "/webhooks/events"),
             Self::Projects => ("get", "/projects"),
             Self::Tokens => ("get", "/tokens"),
@@ -86,6 +88,7 @@ impl Call {
             Self::AllEntries => check_list(&rest, &format!("{WEBHOOKS}/deliveries"), expected).await,
             Self::AllEntriesMistaken => check_list(&rest, &format!("{WEBHOOKS}/deliveries?per_page=7"), expected).await,
             Self::Delivery(past) => check_delivery(&rest, standing, past, expected).await,
+            Self::Retry(past) => check_retry(&rest, standing, past, expected).await,
             Self::Catalogue => check_list(&rest, &format!("{WEBHOOKS}/events"), expected).await,
             Self::Projects => check_list(&rest, "/api/v1/projects", expected).await,
             Self::Tokens => check_list(&rest, TOKENS, expected).await,
@@ -119,6 +122,19 @@ async fn check_delivery(rest: &Rest, standing: &Standing, past: Past, expected: 
     if expected == 200 {
         return ensure(answer.json["result"]["id"] == id, || format!("answered {}", answer.json));
     }
+    // What is no UUID cannot be the id of anything hidden.
+    if expected == 404 && past != Past::NoUuid {
+        let never = standing.delivery(Past::Never);
+        return Pair { hidden: id, never }.check(&answer, &send(never).await);
+    }
+    Ok(())
+}
+
+async fn check_retry(rest: &Rest, standing: &Standing, past: Past, expected: u16) -> Result<(), String> {
+    let send = async |id: &str| -> Answer { rest.act(&format!("{WEBHOOKS}/deliveries/{id}/retry")).await };
+    let id = standing.delivery(past);
+    let answer = send(id).await;
+    check_status(&answer, expected)?;
     // What is no UUID cannot be the id of anything hidden.
     if expected == 404 && past != Past::NoUuid {
         let never = standing.delivery(Past::Never);

@@ -4,8 +4,8 @@ use super::{
     other_calls::{
         Call::{
             self, AllEntries, AllEntriesMistaken, Catalogue, Delivery, Docs, DocsStyle, MakeToken, MakeTokenForAll,
-            MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress, NoSuchMethod, OpenApi, Projects, Revoke, Tokens,
-            Webhooks,
+            MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress, NoSuchMethod, OpenApi, Projects, Retry, Revoke,
+            Tokens, Webhooks,
         },
         WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
     },
@@ -20,7 +20,7 @@ use super::{
 /// history of all webhooks together are a system administrator's: others may not use those routes (403), whatever they
 /// ask for there.
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 35] = [
+pub(super) const TABLE: [(Call, Row); 50] = [
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Webhooks,                   [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),
     (AllEntries,                 [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
@@ -42,6 +42,23 @@ pub(super) const TABLE: [(Call, Row); 35] = [
     (Delivery(Of(OtherAll, 1)),  [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 404]),
     (Delivery(Never),            [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
     (Delivery(NoUuid),           [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+
+    // All of them were delivered, so that there is nothing to retry (409).
+    (Retry(Of(Own, 1)),          [401, 401, 401, 401,  403, 403, 403,  409, 409, 404,  409, 409,  404, 404]),
+    (Retry(Of(Both, 2)),         [401, 401, 401, 401,  403, 403, 403,  409, 409, 404,  409, 409,  404, 404]),
+    (Retry(Of(Mixed, 1)),        [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Mixed, 3)),        [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Foreign, 3)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 409,  409, 409,  404, 404]),
+    (Retry(Of(Everyone, 1)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Everyone, 9)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Empty, 9)),        [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Deleted, 1)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Left, 1)),         [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(Arrived, 3)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (Retry(Of(OtherOwn, 1)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 409]),
+    (Retry(Of(OtherAll, 1)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 404]),
+    (Retry(Never),               [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+    (Retry(NoUuid),              [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
 
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Catalogue,                  [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),

@@ -22,6 +22,8 @@ pub(super) enum Call {
     Changes,
     /// What becomes of a sample event.
     Explain,
+    /// Sending a test payload.
+    Test,
 }
 
 const RENAMED: &str = "renamed";
@@ -41,6 +43,7 @@ impl Call {
             Self::Deliveries => ("get", "/webhooks/{id}/deliveries"),
             Self::Changes => ("get", "/webhooks/{id}/changes"),
             Self::Explain => ("post", "/webhooks/{id}/explain"),
+            Self::Test => ("post", "/webhooks/{id}/test"),
         }
     }
 
@@ -64,6 +67,7 @@ impl Call {
             Self::Secret => rest.act(&format!("{path}/secret")).await,
             Self::Deliveries => rest.get(&format!("{path}/deliveries")).await,
             Self::Changes => rest.get(&format!("{path}/changes")).await,
+            Self::Test => rest.act(&format!("{path}/test")).await,
             Self::Explain => rest.post(&format!("{path}/explain"), json!({"event": "run.completed"})).await,
         }
     }
@@ -84,6 +88,7 @@ impl Call {
             Self::Deliveries => before == after && result.is_array(),
             Self::Changes => before == after && result.as_array().is_some_and(|changes| !changes.is_empty()),
             Self::Explain => before == after && result["rules"].as_array().is_some_and(|rules| rules.len() == 6),
+            Self::Test => before == after && result["delivery_id"].is_string(),
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, wrong)

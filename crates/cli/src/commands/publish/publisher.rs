@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use proto::v1::{Event, PublishBatchRequest, events_client::EventsClient};
 use tokio::time::Instant;
-use tonic::{
-    Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    transport::{Channel, ClientTlsConfig},
-};
+use tonic::{Code, Status, transport::Channel};
 
-use crate::server;
+use crate::grpc::{self, Authorization, refusal};
 
 /// How long an event is published again while the server is unavailable.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,21 +29,13 @@ pub(crate) struct Answers {
 #[derive(Clone)]
 pub(crate) struct Publisher {
     client: EventsClient<Channel>,
-    authorization: MetadataValue<Ascii>,
+    authorization: Authorization,
 }
 
 impl Publisher {
     pub(crate) async fn connect(server: &str, token: &str) -> anyhow::Result<Self> {
-        let url = server::parse(server)?;
-        let mut endpoint = Channel::from_shared(url.to_string()).context("--server is not an address")?;
-        if url.scheme() == "https" {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots())?;
-        }
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect().await;
-        let channel = channel
-            .with_context(|| format!("cannot connect to {url}; is the server running there? name it with --server"))?;
-        let authorization = format!("Bearer {token}").parse().context("the token is not fit for a header")?;
-        Ok(Self { client: EventsClient::new(channel), authorization })
+        let channel = grpc::connect(server).await?;
+        Ok(Self { client: EventsClient::new(channel), authorization: Authorization::new(token)? })
     }
 
     /// Publishes events that have ids; again and again those for which the server is unavailable.
@@ -73,11 +60,11 @@ impl Publisher {
                 }
                 Err(status) if may_pass(&status) && !last => {}
                 Err(status) if may_pass(&status) || concerns_all(&status) => {
-                    return Answers { results, failure: Some(text(&status)) };
+                    return Answers { results, failure: Some(refusal(&status)) };
                 }
                 Err(status) => {
                     for index in open {
-                        results[index] = Some(Err(text(&status)));
+                        results[index] = Some(Err(refusal(&status)));
                     }
                 }
             }
@@ -88,8 +75,7 @@ impl Publisher {
     }
 
     async fn call(&mut self, events: Vec<Event>) -> Result<Vec<Result<String, (Code, String)>>, Status> {
-        let mut request = Request::new(PublishBatchRequest { events });
-        request.metadata_mut().insert("authorization", self.authorization.clone());
+        let request = self.authorization.request(PublishBatchRequest { events });
         let answer = self.client.publish_batch(request).await?.into_inner();
         let results = answer.results.into_iter().map(|result| match result.error {
             None => Ok(result.id),
@@ -107,8 +93,4 @@ fn may_pass(status: &Status) -> bool {
 /// Whether it is about the caller or the server, not about the events of this call.
 fn concerns_all(status: &Status) -> bool {
     matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
-}
-
-fn text(status: &Status) -> String {
-    format!("{} ({:?})", status.message(), status.code())
 }

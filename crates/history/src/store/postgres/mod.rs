@@ -17,12 +17,13 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery, check,
+    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, EventKey, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod manual;
 mod open;
 mod record;
 mod release;
@@ -185,7 +186,7 @@ impl Postgres {
     async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
         let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
         let waits = sqlx::query_as(
-            "SELECT delivery_id, number, state, generation, leased_until FROM pending WHERE delivery_id = ANY($1)",
+            "SELECT delivery_id, number, state, generation, leased_until, manual FROM pending WHERE delivery_id = ANY($1)",
         )
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -231,6 +232,24 @@ impl Store for Postgres {
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
         self.run(release::take_held(&self.pool, take)).await
+    }
+
+    async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {
+        self.run(release::take_tests(&self.pool, take)).await
+    }
+
+    async fn queue_test(
+        &self,
+        delivery: Delivery,
+        body: Bytes,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<Released>, StoreError> {
+        self.run(manual::queue_test(&self.pool, delivery, body, now, leased_until)).await
+    }
+
+    async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
+        self.run(manual::retry(&self.pool, &retry)).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

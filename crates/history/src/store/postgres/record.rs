@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How often to start over when somebody else's row got in between. Each time somebody else has got on.
-const STARTS: u32 = 20;
+pub(super) const STARTS: u32 = 20;
 
 pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx::Error> {
     if records.is_empty() {
@@ -44,14 +44,14 @@ pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx
 
 /// Locks the deliveries' rows, made for the purpose where there are none. `None`: somebody made one meanwhile, so that
 /// not all are locked; waiting for it here could be waiting for each other.
-async fn lock(
+pub(super) async fn lock(
     transaction: &mut PgTransaction<'_>,
     deliveries: &BTreeMap<Uuid, &Delivery>,
 ) -> Result<Option<Vec<StoredWait>>, sqlx::Error> {
     let ids: Vec<Uuid> = deliveries.keys().copied().collect();
     let mut waits: Vec<StoredWait> = sqlx::query_as(
         "SELECT delivery_id, number, state, due_at, config_version, hold_reason, generation, leased_until, not_before, \
-         since FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
+         since, manual FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
     )
     .bind(ids)
     .fetch_all(&mut **transaction)
@@ -108,9 +108,10 @@ pub(super) async fn insert_waits(
     let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
     let statement = "INSERT INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
          matched_at, format, is_test, number, state, generation, due_at, config_version, leased_until, not_before, \
-         since, hold_reason) SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], \
-         $7::bigint[], $8::text[], $9::boolean[], $10::int[], $11::smallint[], $12::int[], $13::bigint[], \
-         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::smallint[]) ON CONFLICT (delivery_id) DO NOTHING";
+         since, hold_reason, manual) SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], \
+         $6::bigint[], $7::bigint[], $8::text[], $9::boolean[], $10::int[], $11::smallint[], $12::int[], $13::bigint[], \
+         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::smallint[], $19::boolean[]) \
+         ON CONFLICT (delivery_id) DO NOTHING";
     let done = sqlx::query(statement)
         .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.0.instance.as_str()).collect::<Vec<_>>())
@@ -130,23 +131,27 @@ pub(super) async fn insert_waits(
         .bind(of(|wait| wait.not_before))
         .bind(of(|wait| wait.since))
         .bind(rows.iter().map(|row| row.1.hold_reason).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.manual).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await?;
     Ok(done.rows_affected())
 }
 
 /// Changes waits whose rows are locked.
-async fn update_waits(transaction: &mut PgTransaction<'_>, rows: &[(&Delivery, Wait)]) -> Result<(), sqlx::Error> {
+pub(super) async fn update_waits(
+    transaction: &mut PgTransaction<'_>,
+    rows: &[(&Delivery, Wait)],
+) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let of = |get: fn(&Wait) -> i64| rows.iter().map(|row| get(&row.1)).collect::<Vec<_>>();
     let statement = "UPDATE pending p SET number = r.number, state = r.state, generation = r.generation, \
          due_at = r.due_at, config_version = r.config_version, leased_until = r.leased_until, \
-         not_before = r.not_before, since = r.since, hold_reason = r.hold_reason \
+         not_before = r.not_before, since = r.since, hold_reason = r.hold_reason, manual = r.manual \
          FROM UNNEST($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], \
-         $8::bigint[], $9::bigint[], $10::smallint[]) AS r (delivery_id, number, state, generation, due_at, \
-         config_version, leased_until, not_before, since, hold_reason) WHERE p.delivery_id = r.delivery_id";
+         $8::bigint[], $9::bigint[], $10::smallint[], $11::boolean[]) AS r (delivery_id, number, state, generation, due_at, \
+         config_version, leased_until, not_before, since, hold_reason, manual) WHERE p.delivery_id = r.delivery_id";
     sqlx::query(statement)
         .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.1.number).collect::<Vec<_>>())
@@ -158,6 +163,7 @@ async fn update_waits(transaction: &mut PgTransaction<'_>, rows: &[(&Delivery, W
         .bind(of(|wait| wait.not_before))
         .bind(of(|wait| wait.since))
         .bind(rows.iter().map(|row| row.1.hold_reason).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.manual).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await
         .map(drop)

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{Delivery, HoldReason, WaitState},
-    store::{Released, TakeHeld, Waiting, list::delivery_columns},
+    store::{Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
 };
 
 /// Goes from one webhook to the next in the index, however many rows each has.
@@ -28,6 +28,7 @@ struct Taken {
     delivery: Delivery,
     number: i32,
     generation: i32,
+    manual: bool,
 }
 
 #[derive(FromRow)]
@@ -46,7 +47,7 @@ async fn take_for_webhook(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, s
          SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = $2 AND (config_version <= $3 \
          OR due_at < $6) AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
-        ", number, generation"
+        ", number, generation, manual"
     ))
     .bind(take.leased_until)
     .bind(take.webhook_id)
@@ -67,7 +68,7 @@ async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::E
          SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
          FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
-        ", number, generation"
+        ", number, generation, manual"
     ))
     .bind(take.leased_until)
     .bind(take.webhook_id)
@@ -77,8 +78,30 @@ async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::E
     .await
 }
 
+pub(super) async fn take_tests(pool: &PgPool, take: TakeTests) -> Result<Vec<Released>, sqlx::Error> {
+    let taken = sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $2 \
+         WHERE delivery_id = ANY(ARRAY(\
+         SELECT delivery_id FROM pending WHERE state = 2 AND is_test AND leased_until <= $3 AND not_before <= $3 \
+         ORDER BY not_before LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING ",
+        delivery_columns!(),
+        ", number, generation, manual"
+    ))
+    .bind(take.leased_until)
+    .bind(take.config_version)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(pool)
+    .await?;
+    with_bodies(pool, taken, take.leased_until).await
+}
+
 pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
     let taken = if take.timed { take_timed(pool, take).await? } else { take_for_webhook(pool, take).await? };
+    with_bodies(pool, taken, take.leased_until).await
+}
+
+async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Result<Vec<Released>, sqlx::Error> {
     if taken.is_empty() {
         return Ok(Vec::new());
     }
@@ -105,7 +128,8 @@ pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Relea
             delivery: row.delivery,
             number: row.number,
             generation: row.generation,
-            leased_until: take.leased_until,
+            manual: row.manual,
+            leased_until,
         }
     });
     Ok(released.collect())

@@ -15,18 +15,20 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, Waiting, WholeDelivery, check,
+    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, EventKey, OpenEvent, Opened, Record};
+use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod manual;
 mod open;
 mod record;
 mod release;
 mod rows;
 mod writer;
 
+use manual::Test;
 use writer::{Job, Writer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -130,7 +132,7 @@ impl Sqlite {
         let mut snapshot = self.readers.begin().await?;
         let waits = rows::by_ids(
             &mut snapshot,
-            "SELECT delivery_id, number, state, generation, leased_until FROM pending WHERE delivery_id IN ",
+            "SELECT delivery_id, number, state, generation, leased_until, manual FROM pending WHERE delivery_id IN ",
             &ids,
         )
         .await?;
@@ -188,6 +190,25 @@ impl Store for Sqlite {
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
         self.writer.run(|answer| Job::TakeHeld { take, answer }).await
+    }
+
+    async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {
+        self.writer.run(|answer| Job::TakeTests { take, answer }).await
+    }
+
+    async fn queue_test(
+        &self,
+        delivery: Delivery,
+        body: Bytes,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<Released>, StoreError> {
+        let test = Test { delivery, body, now, leased_until };
+        self.writer.run(|answer| Job::QueueTest { test, answer }).await
+    }
+
+    async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
+        self.writer.run(|answer| Job::Retry { retry, answer }).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]
     let waits: Vec<StoredWait> = by_ids(
         connection,
         "SELECT delivery_id, number, state, due_at, config_version, hold_reason, generation, leased_until, not_before, \
-         since FROM pending WHERE delivery_id IN ",
+         since, manual FROM pending WHERE delivery_id IN ",
         &ids,
     )
     .await?;
@@ -48,7 +48,7 @@ async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
     insert_bodies(connection, &plan.bodies).await
 }
 
-/// `conflict`: what happens where a delivery waits already, `OR REPLACE` or `OR IGNORE`.
+/// `conflict`: what happens where a delivery waits already, `OR REPLACE` or `OR IGNORE`; empty: it fails.
 pub(super) async fn insert_waits(
     connection: &mut SqliteConnection,
     conflict: &'static str,
@@ -57,7 +57,7 @@ pub(super) async fn insert_waits(
     let before = format!(
         "INSERT {conflict} INTO pending (delivery_id, instance, webhook_id, event_id, event_type, project_id, \
          matched_at, format, is_test, number, state, due_at, config_version, generation, leased_until, \
-         not_before, since, hold_reason)"
+         not_before, since, hold_reason, manual)"
     );
     write(connection, (&before, ""), rows, |row, (delivery, wait)| {
         row.push_bind(delivery.id)
@@ -77,7 +77,8 @@ pub(super) async fn insert_waits(
             .push_bind(wait.leased_until)
             .push_bind(wait.not_before)
             .push_bind(wait.since)
-            .push_bind(wait.hold_reason);
+            .push_bind(wait.hold_reason)
+            .push_bind(wait.manual);
     })
     .await
 }

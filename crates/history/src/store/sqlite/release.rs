@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::rows::{read, write};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
-    store::{Released, TakeHeld, Waiting, list::delivery_columns},
+    store::{Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
 };
 
 /// Goes from one webhook to the next in the index, however many rows each has.
@@ -29,6 +29,7 @@ struct Taken {
     delivery: Delivery,
     number: i32,
     generation: i32,
+    manual: bool,
 }
 
 /// Takes what is held for its webhook.
@@ -39,7 +40,7 @@ async fn take_for_webhook(connection: &mut SqliteConnection, take: TakeHeld) -> 
          SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = ?2 AND (config_version <= ?3 \
          OR due_at < ?6) AND leased_until <= ?4 AND not_before <= ?4 ORDER BY since LIMIT ?5) RETURNING ",
         delivery_columns!(),
-        ", number, generation"
+        ", number, generation, manual"
     ))
     .bind(take.leased_until)
     .bind(take.webhook_id)
@@ -59,7 +60,7 @@ async fn take_timed(connection: &mut SqliteConnection, take: TakeHeld) -> Result
          AND leased_until <= ?3 AND not_before <= ?3 ORDER BY not_before LIMIT max(0, ?4 - (\
          SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = ?2))) RETURNING ",
         delivery_columns!(),
-        ", number, generation"
+        ", number, generation, manual"
     ))
     .bind(take.leased_until)
     .bind(take.webhook_id)
@@ -69,16 +70,46 @@ async fn take_timed(connection: &mut SqliteConnection, take: TakeHeld) -> Result
     .await
 }
 
+pub(super) async fn take_tests(
+    connection: &mut SqliteConnection,
+    take: TakeTests,
+) -> Result<Vec<Released>, sqlx::Error> {
+    let taken = sqlx::query_as(concat!(
+        "UPDATE pending SET generation = generation + 1, leased_until = ?1, not_before = ?1, config_version = ?2 \
+         WHERE delivery_id IN (\
+         SELECT delivery_id FROM pending WHERE state = 2 AND is_test AND leased_until <= ?3 AND not_before <= ?3 \
+         ORDER BY not_before LIMIT ?4) RETURNING ",
+        delivery_columns!(),
+        ", number, generation, manual"
+    ))
+    .bind(take.leased_until)
+    .bind(take.config_version)
+    .bind(take.now)
+    .bind(take.limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    with_bodies(connection, taken, take.leased_until).await
+}
+
 pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
     let taken =
         if take.timed { take_timed(connection, take).await? } else { take_for_webhook(connection, take).await? };
+    with_bodies(connection, taken, take.leased_until).await
+}
+
+async fn with_bodies(
+    connection: &mut SqliteConnection,
+    taken: Vec<Taken>,
+    leased_until: i64,
+) -> Result<Vec<Released>, sqlx::Error> {
     let bodies = bodies(connection, &taken).await?;
     let released = taken.into_iter().map(|row| Released {
         body: bodies.get(&key(&row.delivery)).cloned(),
         delivery: row.delivery,
         number: row.number,
         generation: row.generation,
-        leased_until: take.leased_until,
+        manual: row.manual,
+        leased_until,
     });
     Ok(released.collect())
 }

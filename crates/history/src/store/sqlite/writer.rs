@@ -9,12 +9,13 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    manual::{self, Test},
     open, record,
     release::{self, Lease},
 };
 use crate::{
-    model::{OpenEvent, Opened, Record},
-    store::{Address, Released, StoreError, TakeHeld},
+    model::{NoRetry, OpenEvent, Opened, Record, Retry},
+    store::{Address, Released, StoreError, TakeHeld, TakeTests},
 };
 
 /// Jobs that may wait for the writer; whoever comes then waits outside.
@@ -29,6 +30,9 @@ pub(super) enum Job {
     Open { events: Vec<OpenEvent>, now: i64, answer: Answer<Vec<Opened>> },
     Record { records: Arc<[Record]>, answer: Answer<()> },
     TakeHeld { take: TakeHeld, answer: Answer<Vec<Released>> },
+    TakeTests { take: TakeTests, answer: Answer<Vec<Released>> },
+    QueueTest { test: Test, answer: Answer<Option<Released>> },
+    Retry { retry: Retry, answer: Answer<Result<Released, NoRetry>> },
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
@@ -39,6 +43,8 @@ enum Done {
     Opened(Vec<Opened>),
     Nothing,
     Taken(Vec<Released>),
+    QueuedTest(Option<Released>),
+    Retried(Result<Released, NoRetry>),
     Count(u64),
 }
 
@@ -47,7 +53,10 @@ impl Job {
         match self {
             Self::Open { events, .. } => events.iter().map(|event| 1 + event.deliveries.len()).sum(),
             Self::Record { records, .. } => records.len(),
-            Self::TakeHeld { .. } | Self::HoldOverdue { .. } | Self::ForgetClaims { .. } => ROWS,
+            Self::QueueTest { .. } | Self::Retry { .. } => 1,
+            Self::TakeHeld { .. } | Self::TakeTests { .. } | Self::HoldOverdue { .. } | Self::ForgetClaims { .. } => {
+                ROWS
+            }
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -57,6 +66,9 @@ impl Job {
             Self::Open { events, now, .. } => open::open(connection, events, *now).await.map(Done::Opened),
             Self::Record { records, .. } => record::record(connection, records).await.map(|()| Done::Nothing),
             Self::TakeHeld { take, .. } => release::take_held(connection, *take).await.map(Done::Taken),
+            Self::TakeTests { take, .. } => release::take_tests(connection, *take).await.map(Done::Taken),
+            Self::QueueTest { test, .. } => manual::queue_test(connection, test).await.map(Done::QueuedTest),
+            Self::Retry { retry, .. } => manual::retry(connection, retry).await.map(Done::Retried),
             Self::Settle { leases, queued, .. } => {
                 release::settle(connection, leases, *queued).await.map(|()| Done::Nothing)
             }
@@ -74,7 +86,11 @@ impl Job {
         match (self, done) {
             (Self::Open { answer, .. }, Done::Opened(results)) => drop(answer.send(Ok(results))),
             (Self::Record { answer, .. } | Self::Settle { answer, .. }, Done::Nothing) => drop(answer.send(Ok(()))),
-            (Self::TakeHeld { answer, .. }, Done::Taken(taken)) => drop(answer.send(Ok(taken))),
+            (Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. }, Done::Taken(taken)) => {
+                drop(answer.send(Ok(taken)));
+            }
+            (Self::QueueTest { answer, .. }, Done::QueuedTest(queued)) => drop(answer.send(Ok(queued))),
+            (Self::Retry { answer, .. }, Done::Retried(retried)) => drop(answer.send(Ok(retried))),
             (Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. }, Done::Count(count)) => {
                 drop(answer.send(Ok(count)));
             }
@@ -86,7 +102,9 @@ impl Job {
         match self {
             Self::Open { answer, .. } => drop(answer.send(Err(error))),
             Self::Record { answer, .. } | Self::Settle { answer, .. } => drop(answer.send(Err(error))),
-            Self::TakeHeld { answer, .. } => drop(answer.send(Err(error))),
+            Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. } => drop(answer.send(Err(error))),
+            Self::QueueTest { answer, .. } => drop(answer.send(Err(error))),
+            Self::Retry { answer, .. } => drop(answer.send(Err(error))),
             Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
         }
     }

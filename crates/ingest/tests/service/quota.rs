@@ -1,7 +1,5 @@
 //! The publish quota through the gRPC service, with a broker that remembers.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::{
     sync::{
         Arc, Mutex,
@@ -21,9 +19,11 @@ use proto::{
         Event, PublishBatchRequest, PublishRequest, PublishResult, PublishStreamRequest, events_client::EventsClient,
     },
 };
-use runtime::{Authenticator, config::Publishing};
-use tonic::{Code, Request, Status};
+use runtime::{Authenticator, Tasks, config::Publishing};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+use super::request;
 
 /// Takes everything, or nothing.
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl World {
             ids: Arc::new(SystemIds),
         };
         let services = LocalServices::default();
-        services.set(ingest::start(parts, Publishing { events_per_second, burst }));
+        services.set(ingest::start(parts, Publishing { events_per_second, burst }, &Tasks::new()));
         Self { queue, services }
     }
 
@@ -123,12 +123,6 @@ impl World {
         }
         results
     }
-}
-
-fn request<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    request
 }
 
 fn event(instance: &str) -> Event {

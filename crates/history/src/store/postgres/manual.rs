@@ -1,0 +1,83 @@
+//! Attempts that somebody asks for.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sqlx::PgPool;
+
+use super::record::{STARTS, insert_bodies, insert_waits, lock, update_waits};
+use crate::{
+    manual,
+    merge::{NewBody, StoredAttempt, Wait},
+    model::{Delivery, NoRetry, Retry},
+    store::{Released, list::delivery_columns},
+};
+
+pub(super) async fn queue_test(
+    pool: &PgPool,
+    delivery: Delivery,
+    body: Bytes,
+    now: i64,
+    leased_until: i64,
+) -> Result<Option<Released>, sqlx::Error> {
+    let wait = Wait::manual(1, now, leased_until);
+    let mut transaction = pool.begin().await?;
+    // Attempts are looked for after the row is there: whoever records one at the same time has been waited for.
+    let made = insert_waits(&mut transaction, &[(&delivery, wait)]).await?;
+    let attempted: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM attempts WHERE delivery_id = $1)")
+        .bind(delivery.id)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if made == 0 || attempted {
+        return Ok(None);
+    }
+    insert_bodies(&mut transaction, &[NewBody { event: delivery.event(), format: &delivery.format, content: &body }])
+        .await?;
+    transaction.commit().await?;
+    Ok(Some(manual::taken(delivery, &wait, body)))
+}
+
+pub(super) async fn retry(pool: &PgPool, retry: &Retry) -> Result<Result<Released, NoRetry>, sqlx::Error> {
+    for _ in 0..STARTS {
+        let mut transaction = pool.begin().await?;
+        let found: Option<Delivery> = sqlx::query_as(concat!(
+            "SELECT ",
+            delivery_columns!(),
+            " FROM attempts WHERE delivery_id = $1 AND instance = $2 LIMIT 1"
+        ))
+        .bind(retry.delivery_id)
+        .bind(&retry.instance)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(delivery) = found else { return Ok(Err(NoRetry::Pending)) };
+        let Some(waits) = lock(&mut transaction, &BTreeMap::from([(delivery.id, &delivery)])).await? else {
+            transaction.rollback().await?;
+            continue;
+        };
+        let attempts: Vec<StoredAttempt> = sqlx::query_as(
+            "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
+             WHERE delivery_id = $1",
+        )
+        .bind(delivery.id)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let waiting = waits.iter().any(|stored| stored.wait.number > 0);
+        let number = match manual::next(&attempts, waiting, retry.called_at) {
+            Ok(number) => number,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let body: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
+                .bind(&delivery.instance)
+                .bind(delivery.event_id)
+                .bind(&delivery.format)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(body) = body else { return Ok(Err(NoRetry::Bodiless)) };
+        let wait = Wait::manual(number, retry.called_at, retry.leased_until);
+        update_waits(&mut transaction, &[(&delivery, wait)]).await?;
+        transaction.commit().await?;
+        return Ok(Ok(manual::taken(delivery, &wait, body.into())));
+    }
+    Err(sqlx::Error::Protocol("others kept changing the same delivery".into()))
+}
