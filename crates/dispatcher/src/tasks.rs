@@ -70,7 +70,7 @@ fn try_read(message: &Incoming) -> Result<Job, String> {
     let task = DeliveryTask::decode(message.body.clone()).map_err(|error| format!("not a delivery: {error}"))?;
     let delivery = task.delivery.ok_or("no delivery in it")?;
     let delivery_id = convert::uuid_from(&delivery.delivery_id).ok_or("the delivery's id is no UUID")?;
-    if !(1..=100).contains(&task.number) {
+    if !(1..=domain::MOST_ATTEMPTS).contains(&task.number) {
         return Err(format!("attempt {} cannot be", task.number));
     }
     Ok(Job {

@@ -28,7 +28,7 @@ pub use ids::{IdSource, SystemIds, delivery_id, entry_id};
 pub use instance::{InstanceId, InvalidInstance};
 pub use matching::{MatchIndex, Subscription};
 pub use plan::{InvalidPlan, Plan};
-pub use retry::{InvalidSchedule, RetrySchedule};
+pub use retry::{InvalidSchedule, MOST_ATTEMPTS, RetrySchedule};
 pub use role::{Identity, Role};
 pub use selector::{EventSelector, UnknownSelector};
 pub use signing::{InvalidSecret, Secret, SignatureError, SigningMistake, StandardHeaders};

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Attempts that a delivery may have, retries by hand included. A number beyond is nobody's.
+pub const MOST_ATTEMPTS: i32 = 100;
+
 /// The waits between attempts: a delivery has one attempt more than the schedule has waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetrySchedule(Vec<Duration>);

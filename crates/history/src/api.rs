@@ -221,6 +221,7 @@ const fn no_retry(why: NoRetry) -> &'static str {
         NoRetry::Overtaken => {
             "the delivery was tried again in the meantime, and failed again; look at it before a retry"
         }
+        NoRetry::Exhausted => "the delivery has had 100 attempts, and may have no more",
         NoRetry::Bodiless => "what was sent is not in history any more, so that it cannot be sent again",
     }
 }

@@ -123,8 +123,7 @@ fn uuid(bytes: &[u8], message: &'static str) -> Result<Uuid, Invalid> {
 }
 
 const fn number(number: i32) -> Result<i32, Invalid> {
-    // The next number must exist as well.
-    if number < 1 || number == i32::MAX { Err(Invalid("number: must be 1 or more")) } else { Ok(number) }
+    if number < 1 || number > domain::MOST_ATTEMPTS { Err(Invalid("number: must be 1 to 100")) } else { Ok(number) }
 }
 
 fn instance(name: String) -> Result<String, Invalid> {

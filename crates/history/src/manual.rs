@@ -25,7 +25,10 @@ pub(crate) fn next(attempts: &[StoredAttempt], waits: bool, called_at: i64) -> R
     if last.started_at.saturating_add(last.duration_us) > called_at {
         return Err(NoRetry::Overtaken);
     }
-    Ok(last.number.saturating_add(1))
+    if last.number >= domain::MOST_ATTEMPTS {
+        return Err(NoRetry::Exhausted);
+    }
+    Ok(last.number + 1)
 }
 
 /// What is to be queued of a wait that was just written.

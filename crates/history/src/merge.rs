@@ -88,14 +88,9 @@ impl Wait {
         Self { number, hold_reason, generation: 1, leased_until, manual: true, ..Self::new(WaitState::Held, now, now) }
     }
 
-    /// A wait here. One for a time is not over before that.
+    /// A wait here.
     const fn held(reason: HoldReason, due_at: i64, since: i64) -> Self {
-        let not_before = if reason.is_timed() { due_at } else { 0 };
-        Self { hold_reason: reason.code(), not_before, ..Self::new(WaitState::Held, due_at, since) }
-    }
-
-    const fn is_timed(&self) -> bool {
-        HoldReason::from_code(self.hold_reason).is_timed()
+        Self { hold_reason: reason.code(), ..Self::new(WaitState::Held, due_at, since) }
     }
 
     /// What a delivery waits for when its event is opened.
@@ -304,20 +299,19 @@ impl<'a> State<'a> {
     }
 }
 
-/// Of two waits the one that somebody asked for, or else the one for the later attempt. For the same attempt a hold is the later news; a hold on what is just
-/// being queued again calls that off, because nobody may be left to send it.
+/// Of two waits the one that somebody asked for, or else the one for the later attempt. For the same attempt a hold is the
+/// later news; a hold on what is just being queued again calls that off, because nobody may be left to send it.
 ///
 /// A hold under a configuration that is not newer than the one it was last queued again under comes from a dispatcher
 /// that has not heard of that, or cannot use the webhook as it is (it is older than the subscription service): it would
-/// hold it again and again, so [`Wait::not_before`] stays. One for a time brings its own.
+/// hold it again and again, so [`Wait::not_before`] stays.
 fn better_wait(old: Wait, new: Wait) -> Wait {
     const HELD: i16 = WaitState::Held.code();
     if old.number != new.number {
         return if (old.manual, old.number) > (new.manual, new.number) { old } else { new };
     }
     let since = old.since.max(new.since);
-    let rest = if new.config_version <= old.config_version || old.is_timed() { old.not_before } else { 0 };
-    let not_before = if new.is_timed() && old.state != HELD { new.not_before } else { rest.max(new.not_before) };
+    let not_before = if new.config_version <= old.config_version { old.not_before } else { 0 };
     let kept = match (old.state, new.state) {
         (HELD, HELD) => {
             let hold = |wait: &Wait| (wait.config_version, wait.due_at, wait.hold_reason);

@@ -182,6 +182,8 @@ pub enum NoRetry {
     Overtaken,
     /// What was sent is not stored.
     Bodiless,
+    /// It has had as many attempts as it may have.
+    Exhausted,
 }
 
 /// What is to be done with an event.

@@ -21,12 +21,18 @@ async fn messages_are_acknowledged_when_they_are_committed_and_parked_when_they_
     given(&history, 2, vec![0xff, 0xff]).await;
     given(&history, 3, mixed.encode_to_vec()).await;
     given(&history, 4, good.encode_to_vec()).await;
-    eventually("all are settled", async || history.queue.settled().len() == 4).await;
+    let late = RecordBatch { records: vec![record(5, 999, delivered())] };
+    given(&history, 5, late.encode_to_vec()).await;
+    // A message of another schema, all of whose fields are unknown here.
+    given(&history, 6, vec![0xf8, 0x01, 0x05]).await;
+    eventually("all are settled", async || history.queue.settled().len() == 6).await;
     let mut settled = history.queue.settled();
     settled.sort_by_key(|(tag, _)| *tag);
     assert_eq!((settled[0].1.clone(), settled[3].1.clone()), (Settlement::Ack, Settlement::Ack));
     assert!(matches!(&settled[1].1, Settlement::Park(reason) if reason.contains("not a RecordBatch")));
     assert!(matches!(&settled[2].1, Settlement::Park(reason) if reason.contains("records[1].number")));
+    assert!(matches!(&settled[4].1, Settlement::Park(reason) if reason.contains("number: must be 1 to 100")));
+    assert!(matches!(&settled[5].1, Settlement::Park(reason) if reason.contains("records: none")));
     for webhook in 1..=3 {
         assert_eq!(history.get("system_admin@acme", delivery_id(webhook)).await.unwrap().entries.len(), 1);
     }

@@ -64,7 +64,7 @@ async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::E
     sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
          SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason >= 3 AND webhook_id = $2 \
-         AND leased_until <= $3 AND not_before <= $3 ORDER BY not_before LIMIT greatest(0, $4 - (\
+         AND leased_until <= $3 AND due_at <= $3 ORDER BY due_at LIMIT greatest(0, $4 - (\
          SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
          FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
@@ -82,7 +82,7 @@ pub(super) async fn take_tests(pool: &PgPool, take: TakeTests) -> Result<Vec<Rel
     let taken = sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $2 \
          WHERE delivery_id = ANY(ARRAY(\
-         SELECT delivery_id FROM pending WHERE state = 2 AND is_test AND leased_until <= $3 AND not_before <= $3 \
+         SELECT delivery_id FROM pending WHERE state = 2 AND is_test AND leased_until <= $3 AND not_before <= $3 AND due_at <= $3 \
          ORDER BY not_before LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING ",
         delivery_columns!(),
         ", number, generation, manual"
