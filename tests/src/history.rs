@@ -33,6 +33,12 @@ impl Entry {
         self.text("event_id")
     }
 
+    /// The id of its webhook.
+    #[must_use]
+    pub fn webhook(&self) -> i64 {
+        self.number("webhook_id")
+    }
+
     /// `delivered`, `failed` or `pending`.
     #[must_use]
     pub fn status(&self) -> &str {

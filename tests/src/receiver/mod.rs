@@ -98,9 +98,10 @@ impl Shared {
             endpoints.insert(request.path.clone(), Endpoint::default());
         }
         let endpoint = endpoints.get_mut(&request.path).expect("inserted if it was not there");
-        endpoint.requests.push(Arc::new(request));
+        let answer = endpoint.script.answer(&request, endpoint.answered);
         endpoint.answered += 1;
-        endpoint.script.answer(endpoint.answered - 1)
+        endpoint.requests.push(Arc::new(request));
+        answer
     }
 }
 

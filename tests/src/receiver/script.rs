@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Received;
+
 /// What happens to one request.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -74,23 +76,45 @@ impl Answer {
 
 /// The answers of a path, one after the other; the last one stands for all that follow.
 #[derive(Clone, Debug)]
-pub struct Script(Vec<Answer>);
+pub struct Script {
+    answers: Vec<Answer>,
+    by_attempt: bool,
+}
 
 impl Script {
-    pub(super) fn answer(&self, number: usize) -> Answer {
-        self.0.get(number).or_else(|| self.0.last()).cloned().unwrap_or_else(|| Answer::status(200))
+    /// The answers to the first attempt of a delivery, to the second and so on, whatever else came; the last one stands
+    /// for all that follow.
+    #[must_use]
+    pub fn by_attempt(answers: Vec<Answer>) -> Self {
+        Self { answers, by_attempt: true }
     }
+
+    fn in_turn(answers: Vec<Answer>) -> Self {
+        Self { answers, by_attempt: false }
+    }
+
+    /// What `request` gets that comes after `earlier` others.
+    pub(super) fn answer(&self, request: &Received, earlier: usize) -> Answer {
+        let number = if self.by_attempt { earlier_attempts(request) } else { earlier };
+        self.answers.get(number).or_else(|| self.answers.last()).cloned().unwrap_or_else(|| Answer::status(200))
+    }
+}
+
+/// How many attempts of its delivery there were before, as the request says itself.
+fn earlier_attempts(request: &Received) -> usize {
+    let attempt = request.header("x-testmo-attempt").and_then(|number| number.parse().ok()).unwrap_or(1_usize);
+    attempt.saturating_sub(1)
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self(vec![Answer::status(200)])
+        Answer::status(200).into()
     }
 }
 
 impl From<Answer> for Script {
     fn from(answer: Answer) -> Self {
-        Self(vec![answer])
+        Self::in_turn(vec![answer])
     }
 }
 
@@ -102,12 +126,12 @@ impl From<u16> for Script {
 
 impl<const N: usize> From<[Answer; N]> for Script {
     fn from(answers: [Answer; N]) -> Self {
-        Self(answers.into())
+        Self::in_turn(answers.into())
     }
 }
 
 impl<const N: usize> From<[u16; N]> for Script {
     fn from(statuses: [u16; N]) -> Self {
-        Self(statuses.into_iter().map(Answer::status).collect())
+        Self::in_turn(statuses.into_iter().map(Answer::status).collect())
     }
 }

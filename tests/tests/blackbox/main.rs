@@ -17,6 +17,7 @@ mod guides;
 mod harness;
 mod isolation;
 mod matching;
+mod model;
 mod openapi;
 mod parked;
 mod pausing;
