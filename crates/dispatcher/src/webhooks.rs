@@ -176,10 +176,15 @@ pub(crate) struct Webhooks {
     follower: ChangesFollower,
     index: RwLock<Index>,
     loaded: AtomicBool,
+    /// Whether the subscription service answered last.
+    reached: AtomicBool,
     synced: RwLock<Instant>,
 }
 
-/// How long a batch waits for news of webhooks before it goes on with what is known.
+/// How long a batch waits for news of webhooks before it goes on with what is known, while the subscription service
+/// answers: what it says counts, even if it is slow.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same while it does not answer; and how often it is asked besides.
 const SYNC_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Webhooks {
@@ -188,6 +193,7 @@ impl Webhooks {
             follower: ChangesFollower::new(configuration, true),
             index: RwLock::default(),
             loaded: AtomicBool::new(false),
+            reached: AtomicBool::new(true),
             synced: RwLock::new(Instant::now()),
         }
     }
@@ -196,16 +202,23 @@ impl Webhooks {
     pub(crate) async fn sync(&self) -> Result<(), tonic::Status> {
         self.follower.sync(|changes| self.apply(changes)).await?;
         self.loaded.store(true, Ordering::Release);
+        if !self.reached.swap(true, Ordering::AcqRel) {
+            tracing::info!("the subscription service answers again");
+        }
         *self.synced.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(())
     }
 
     /// As [`Webhooks::sync`], but never in the way for long.
     pub(crate) async fn sync_or_go_on(&self) {
-        match tokio::time::timeout(SYNC_TIMEOUT, self.sync()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "webhooks not brought up to date"),
-            Err(_) => tracing::debug!("webhooks not brought up to date in time"),
+        let patience = if self.reached.load(Ordering::Acquire) { PATIENCE } else { SYNC_TIMEOUT };
+        let reason = match tokio::time::timeout(patience, self.sync()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.message().to_owned(),
+            Err(_) => format!("no answer within {} s", patience.as_secs_f32()),
+        };
+        if self.reached.swap(false, Ordering::AcqRel) {
+            tracing::warn!(reason, "webhooks cannot be brought up to date; going on with what is known of them");
         }
     }
 

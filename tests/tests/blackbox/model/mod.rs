@@ -37,7 +37,7 @@ use std::{
 };
 
 use blackbox::{
-    jwt,
+    in_both_modes, jwt,
     product::{Mode, Product},
     random,
     receiver::Receiver,
@@ -50,17 +50,7 @@ use check::{Tally, check};
 use plan::{Plan, SCHEDULE};
 use sequence::{LONG, Sequence, Weather, World};
 
-mod embedded {
-    #[test]
-    fn deliveries_are_what_the_model_allows() {
-        blackbox::run_test(super::deliveries_are_what_the_model_allows(super::Mode::Embedded));
-    }
-
-    #[test]
-    fn crashes_lose_nothing_that_the_model_wants() {
-        blackbox::run_test(super::crashes_lose_nothing_that_the_model_wants(super::Mode::Embedded));
-    }
-}
+in_both_modes!(deliveries_are_what_the_model_allows, crashes_lose_nothing_that_the_model_wants);
 
 /// Sequences of each test.
 const COUNT: usize = 250;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use sqlx::PgPool;
 
-use super::record::{STARTS, insert_bodies, insert_waits, lock, update_waits};
+use super::{
+    begin::begin,
+    record::{STARTS, insert_bodies, insert_waits, lock, update_waits},
+};
 use crate::{
     manual,
     merge::{NewBody, StoredAttempt, Wait},
@@ -21,7 +24,7 @@ pub(super) async fn queue_test(
     leased_until: i64,
 ) -> Result<Option<Released>, sqlx::Error> {
     let wait = Wait::manual(1, now, leased_until);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     // Attempts are looked for after the row is there: whoever records one at the same time has been waited for.
     let made = insert_waits(&mut transaction, &[(&delivery, wait)]).await?;
     let attempted: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM attempts WHERE delivery_id = $1)")
@@ -39,7 +42,7 @@ pub(super) async fn queue_test(
 
 pub(super) async fn retry(pool: &PgPool, retry: &Retry) -> Result<Result<Released, NoRetry>, sqlx::Error> {
     for _ in 0..STARTS {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = begin(pool, "BEGIN").await?;
         let found: Option<Delivery> = sqlx::query_as(concat!(
             "SELECT ",
             delivery_columns!(),

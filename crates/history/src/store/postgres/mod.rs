@@ -23,6 +23,7 @@ use super::{
 };
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod begin;
 mod manual;
 mod open;
 mod record;

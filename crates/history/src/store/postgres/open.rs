@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use sqlx::{FromRow, PgPool, PgTransaction};
 use uuid::Uuid;
 
-use super::record::{insert_bodies, insert_waits};
+use super::{
+    begin::begin,
+    record::{insert_bodies, insert_waits},
+};
 use crate::{
     merge::Wait,
     model::{Delivery, EventKey, OpenEvent, Opened, WaitState},
@@ -16,7 +19,7 @@ pub(super) async fn open(pool: &PgPool, events: &[OpenEvent], now: i64) -> Resul
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     let claims = claim(&mut transaction, events, now).await?;
     let doubtful = opening::in_doubt(events, &claims);
     let known = look_up(&mut transaction, &doubtful).await?;

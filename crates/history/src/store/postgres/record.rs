@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{PgPool, PgTransaction};
 use uuid::Uuid;
 
+use super::begin::begin;
 use crate::{
     merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
     model::{Delivery, Record},
@@ -22,7 +23,7 @@ pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx
         deliveries.entry(record.delivery.id).or_insert(&record.delivery);
     }
     for _ in 0..STARTS {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = begin(pool, "BEGIN").await?;
         let Some(waits) = lock(&mut transaction, &deliveries).await? else {
             transaction.rollback().await?;
             continue;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
+use super::begin::begin;
 use crate::{
     model::{Delivery, HoldReason, WaitState},
     store::{Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
@@ -144,7 +145,7 @@ pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -
         released.iter().map(|row| (row.delivery.id, row.number, row.generation, row.leased_until)).collect();
     rows.sort_unstable();
     let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     sqlx::query("SELECT 1 FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE")
         .bind(&ids)
         .execute(&mut *transaction)

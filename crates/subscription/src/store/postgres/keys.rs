@@ -12,6 +12,7 @@ use super::{
         schema,
     },
     Postgres,
+    begin::begin,
 };
 use crate::key_ring::KeyId;
 
@@ -63,7 +64,7 @@ impl KeyStore for Postgres {
         let ids: Vec<i64> = secrets.iter().map(|secret| secret.webhook).collect();
         let old: Vec<&[u8]> = secrets.iter().map(|secret| secret.old.as_slice()).collect();
         let new: Vec<&[u8]> = secrets.iter().map(|secret| secret.new.as_slice()).collect();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, "BEGIN").await?;
         // In the order in which every change locks rows of webhooks.
         sqlx::query("SELECT 1 FROM webhooks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
             .bind(&ids)

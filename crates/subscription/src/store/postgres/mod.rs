@@ -1,5 +1,6 @@
 //! The store on PostgreSQL: any number of processes, in the schema `subscription` of a common database.
 
+mod begin;
 mod change;
 mod keys;
 mod rows;

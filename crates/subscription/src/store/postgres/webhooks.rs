@@ -9,7 +9,9 @@ use super::{
         Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, ToldPlan, Webhook, WebhookFilter,
         WebhookStore, schema,
     },
-    Postgres, change,
+    Postgres,
+    begin::begin,
+    change,
     rows::{self, webhook_columns, within_reach},
 };
 
@@ -149,7 +151,7 @@ impl WebhookStore for Postgres {
         }
         // All from one moment: whatever has a version up to the counter was committed before it, and nothing has a
         // later one.
-        let mut moment = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut moment = begin(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let version: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *moment).await?;
         let since = if since > version { 0 } else { since };
         let webhooks = sqlx::query(concat!(
@@ -176,7 +178,7 @@ impl WebhookStore for Postgres {
     }
 
     async fn begin(&self, instance: &InstanceId) -> Result<Box<dyn Change>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, "BEGIN").await?;
         // Makes the row if there is none, and locks it either way.
         let row = sqlx::query(
             "INSERT INTO instances (instance) VALUES ($1) ON CONFLICT (instance) DO UPDATE SET instance = \
