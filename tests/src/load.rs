@@ -65,6 +65,21 @@ impl Load {
     }
 }
 
+/// Calls `publish` with a number from 0 and the time when it is due, `rate` times a second for `period`, and waits until
+/// what came of the last calls has had `rest` to arrive. A call that takes long does not make the next ones due later.
+pub async fn open_loop(rate: u32, period: Duration, rest: Duration, mut publish: impl AsyncFnMut(usize, Instant)) {
+    let start = Instant::now();
+    for number in 0.. {
+        let due = start + Duration::from_secs(1) * number / rate;
+        if due >= start + period {
+            break;
+        }
+        pause(due.saturating_duration_since(Instant::now())).await;
+        publish(usize::try_from(number).expect("a small number"), due).await;
+    }
+    pause(rest).await;
+}
+
 fn lock(published: &Mutex<Vec<Published>>) -> MutexGuard<'_, Vec<Published>> {
     published.lock().expect("no panic while an event is noted")
 }

@@ -264,6 +264,12 @@ impl Product {
         .await
     }
 
+    /// The memory that each program has in use now, in KiB.
+    #[must_use]
+    pub fn resident_kib(&self) -> BTreeMap<Service, u64> {
+        self.processes.iter().map(|(service, process)| (*service, process.resident_kib())).collect()
+    }
+
     /// A client of a program's `/metrics` and health checks.
     #[must_use]
     pub fn health(&self, service: Service) -> Rest {

@@ -16,6 +16,7 @@ mod grpc_input;
 mod guides;
 mod harness;
 mod isolation;
+mod isolation_figures;
 mod matching;
 mod model;
 mod openapi;
