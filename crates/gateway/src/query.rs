@@ -4,7 +4,8 @@ use axum::{
     extract::{FromRequestParts, Query as Pairs},
     http::request::Parts,
 };
-use domain::WebhookKind;
+use domain::{EventType, WebhookKind};
+use prost_types::Timestamp;
 use proto::{
     error::ErrorCode,
     v1::{DeliveryStatus, ListEntriesRequest, ListWebhooksRequest},
@@ -95,7 +96,7 @@ impl Query {
         named.finish().map(|()| validate_only)
     }
 
-    /// `status`, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
+    /// `status`, `event`, `from`, `to`, `test`, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
     pub(crate) fn entries(self, webhook_id: i64) -> Result<ListEntriesRequest, Failure> {
         let Self(mut named) = self;
         let status = named.take("status").map(|text| deliveries::status_from(&text));
@@ -103,10 +104,27 @@ impl Query {
             named.fault("status", format!("must be one of {}", deliveries::STATUSES.map(|(_, name)| name).join(", ")));
         }
         let status = status.flatten().unwrap_or(DeliveryStatus::Unspecified).into();
+        let event = named.take("event");
+        if let Some(Err(error)) = event.as_ref().map(|name| name.parse::<EventType>()) {
+            named.fault("event", error.to_string());
+        }
+        let (from, to) = (time(&mut named, "from"), time(&mut named, "to"));
+        let is_test = flag(&mut named, "test");
         let per_page = per_page(&mut named);
         let cursor = named.take("cursor").unwrap_or_default();
-        named.finish().map(|()| ListEntriesRequest { webhook_id, status, per_page, cursor })
+        let event_type = event.unwrap_or_default();
+        let request = ListEntriesRequest { webhook_id, status, per_page, cursor, event_type, from, to, is_test };
+        named.finish().map(|()| request)
     }
+}
+
+fn time(named: &mut Named<String>, name: &'static str) -> Option<Timestamp> {
+    let text = named.take(name)?;
+    let time = proto::json::timestamp::parse(&text);
+    if time.is_none() {
+        named.fault(name, "must be a time in RFC 3339, such as 2026-11-23T08:15:00Z");
+    }
+    time
 }
 
 fn page(named: &mut Named<String>) -> PageQuery {

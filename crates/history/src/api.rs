@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, Identity, Role, WebhookKind};
+use domain::{Clock, EventType, Identity, Role, WebhookKind};
 use proto::{
+    convert::from_timestamp,
     error::{ApiError, ErrorCode},
     v1::{
         self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
@@ -15,7 +16,8 @@ use tonic::{Request, Response, Status as GrpcStatus, metadata::MetadataMap};
 use uuid::Uuid;
 
 use crate::{
-    cursor, entries,
+    cursor::Cursors,
+    entries,
     model::{Delivery, EventKey, NoRetry, Retry, Status},
     queueing::{LEASE, Queueing},
     recording::store_status,
@@ -52,16 +54,18 @@ impl History for HistoryService {
     ) -> Result<Response<ListEntriesResponse>, GrpcStatus> {
         let reader = self.reader(request.metadata()).await?;
         let request = request.into_inner();
-        let query = query(&reader, &request)?;
+        let mut query = query(&reader, &request)?;
         let refreshed = self.registry.refresh_soon().await;
         if request.webhook_id != 0 && !self.sees(&reader, request.webhook_id, refreshed)? {
             return Err(ApiError::not_found("webhook", request.webhook_id).into());
         }
+        let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);
+        query.page = cursors.page(&request.cursor)?;
         let (found, next, prev) = self.page(query).await?;
         Ok(Response::new(ListEntriesResponse {
             entries: found.into_iter().map(|entry| self.shown(entry)).collect(),
-            next_cursor: next.map(cursor::older_than).unwrap_or_default(),
-            prev_cursor: prev.map(cursor::newer_than).unwrap_or_default(),
+            next_cursor: next.map(|position| cursors.older_than(position)).unwrap_or_default(),
+            prev_cursor: prev.map(|position| cursors.newer_than(position)).unwrap_or_default(),
         }))
     }
 
@@ -226,6 +230,7 @@ const fn no_retry(why: NoRetry) -> &'static str {
     }
 }
 
+/// What is asked for, from its newest page on.
 fn query(reader: &Reader, request: &ListEntriesRequest) -> Result<ListQuery, GrpcStatus> {
     if request.webhook_id == 0 && reader.projects.is_some() {
         let message = "listing the entries of all webhooks needs a token of role system_admin";
@@ -243,12 +248,25 @@ fn query(reader: &Reader, request: &ListEntriesRequest) -> Result<ListQuery, Grp
         Ok(size) if PAGE_SIZES.contains(&size) => size,
         _ => return Err(field("per_page", "must be 15, 25, 50 or 100")),
     };
+    let [from, to] =
+        [&request.from, &request.to].map(|time| time.as_ref().map(|time| from_timestamp(time).as_micros()));
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(field("to", "must be later than from"));
+    }
+    let event_type = Some(&request.event_type).filter(|name| !name.is_empty());
+    if let Some(Err(error)) = event_type.map(|name| name.parse::<EventType>()) {
+        return Err(field("event_type", &error.to_string()));
+    }
     Ok(ListQuery {
         instance: reader.instance.clone(),
         webhook_id: Some(request.webhook_id).filter(|id| *id != 0),
         projects: reader.projects.clone(),
         status,
-        page: cursor::page(&request.cursor)?,
+        event_type: event_type.cloned(),
+        from,
+        to,
+        is_test: request.is_test,
+        page: Page::Newest,
         limit,
     })
 }

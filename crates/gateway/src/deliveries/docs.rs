@@ -1,5 +1,6 @@
 //! The routes of `/webhooks/deliveries`, and what the document says of them.
 
+use domain::EventType;
 use proto::error::ErrorCode;
 use serde_json::{Value, json};
 
@@ -67,8 +68,19 @@ fn listed(operation: Operation) -> Operation {
     let example = json!({"result": [entry()], "per_page": 100, "next_cursor": null, "prev_cursor": null});
     operation
         .query("status", schema::choice(STATUSES.map(|(_, name)| name), "Only of this status."), "failed")
+        .query("event", schema::choice(EventType::ALL.iter().map(|event| event.name()), "Only of events of this type."), "run.completed")
+        .query("from", schema::time("Only entries of this time or later."), "2026-11-23T08:00:00Z")
+        .query("to", schema::time("Only entries before this time."), "2026-11-23T09:00:00Z")
+        .query("test", schema::flag("Only test payloads (true), or only others (false)."), false)
         .per_page()
-        .query("cursor", schema::text("`next_cursor` or `prev_cursor` of an earlier answer; left out: the newest."), "")
+        .query(
+            "cursor",
+            schema::text(
+                "`next_cursor` or `prev_cursor` of an earlier answer to the same request, with the same filters; left out: \
+                 the newest.",
+            ),
+            "",
+        )
         .answers(200, "A page.", page, example)
 }
 

@@ -163,16 +163,24 @@ async fn history_is_listed_by_cursor() {
     assert_eq!(first, expected);
     assert_eq!(
         api.fake.calls(),
-        [r#"ListEntriesRequest { webhook_id: 0, status: Unspecified, per_page: 100, cursor: "" }"#]
+        [
+            r#"ListEntriesRequest { webhook_id: 0, status: Unspecified, per_page: 100, cursor: "", event_type: "", from: None, to: None, is_test: None }"#
+        ]
     );
-    let next = api.get("/webhooks/5/deliveries?status=failed&per_page=25&cursor=a%2Bb%26c").await.ok(200).json;
+    let filter = "event=run.created&from=1970-01-01T00:00:07Z&to=1970-01-01T01:00:08%2B01:00&test=false";
+    let path = format!("/webhooks/5/deliveries?status=failed&per_page=25&cursor=a%2Bb%26c&{filter}");
+    let next = api.get(&path).await.ok(200).json;
     assert_eq!(
         (&next["per_page"], &next["next_cursor"], &next["prev_cursor"]),
         (&json!(25), &json!(null), &json!("a+b&c"))
     );
     assert_eq!(
         api.fake.calls(),
-        [r#"ListEntriesRequest { webhook_id: 5, status: Failed, per_page: 25, cursor: "a+b&c" }"#]
+        [concat!(
+            r#"ListEntriesRequest { webhook_id: 5, status: Failed, per_page: 25, cursor: "a+b&c", "#,
+            r#"event_type: "run.created", from: Some(Timestamp { seconds: 7, nanos: 0 }), "#,
+            r#"to: Some(Timestamp { seconds: 8, nanos: 0 }), is_test: Some(false) }"#
+        )]
     );
 }
 

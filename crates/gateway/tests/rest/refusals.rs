@@ -152,7 +152,9 @@ async fn unknown_parameters_are_named() {
             ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
             ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
-            ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => "known are status, per_page, cursor",
+            ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => {
+                "known are status, event, from, to, test, per_page, cursor"
+            }
             _ => "none is taken here",
         };
         assert_eq!(text, format!("unknown query parameter; {known}"), "{route:?}");
@@ -209,6 +211,11 @@ async fn parameters_have_their_values() {
         ("status=done", &["status"][..]),
         ("status=", &["status"]),
         ("status=Failed", &["status"]),
+        ("event=", &["event"]),
+        ("event=run.*", &["event"]),
+        ("from=yesterday&to=2026-11-23", &["from", "to"]),
+        ("from=2026-11-23T08:00:00%2B0100", &["from"]),
+        ("test=1", &["test"]),
         ("page=1", &["page"]),
         ("per_page=-15&cursor=a&cursor=b", &["cursor", "per_page"]),
     ] {

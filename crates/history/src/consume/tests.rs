@@ -41,6 +41,10 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
+    async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
+        Err(NOTHING)
+    }
+
     async fn delivery(&self, _: &str, _: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         Err(NOTHING)
     }

@@ -46,6 +46,14 @@ pub struct ListQuery {
     pub projects: Option<Vec<i64>>,
     /// Of this status.
     pub status: Option<Status>,
+    /// Of events of this type.
+    pub event_type: Option<String>,
+    /// Of this time or later.
+    pub from: Option<i64>,
+    /// Before this time.
+    pub to: Option<i64>,
+    /// Only test payloads, or only others.
+    pub is_test: Option<bool>,
     /// Which page.
     pub page: Page,
     /// How many at most.
@@ -236,6 +244,20 @@ impl ListQuery {
             query.push(" AND project_id IN (0");
             projects.iter().for_each(|project| DB::integer(query.push(", "), *project));
             query.push(")");
+        }
+        if let Some(event_type) = &self.event_type {
+            DB::text(query.push(" AND event_type = "), event_type);
+        }
+        match self.is_test {
+            // In the words of the indexes that have tests alone.
+            Some(true) => _ = query.push(" AND is_test"),
+            Some(false) => _ = query.push(" AND NOT is_test"),
+            None => {}
+        }
+        for (operator, bound) in [(">=", self.from), ("<", self.to)] {
+            if let Some(bound) = bound {
+                DB::integer(query.push(format_args!(" AND {time} {operator} ")), bound);
+            }
         }
         let (operator, position, order) = match self.page {
             Page::Newest => ("", None, "DESC"),

@@ -241,6 +241,9 @@ pub trait Store: Send + Sync + 'static {
     /// A page of entries, newest first, and whether there is more in the page's direction.
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError>;
 
+    /// What cursors are signed with: 32 random bytes, always the same.
+    async fn cursor_key(&self) -> Result<Vec<u8>, StoreError>;
+
     /// A delivery of an instance; `None`: it has none such.
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError>;
 

@@ -88,6 +88,10 @@ pub(crate) fn all() -> ListQuery {
         webhook_id: None,
         projects: None,
         status: None,
+        event_type: None,
+        from: None,
+        to: None,
+        is_test: None,
         page: Page::Newest,
         limit: 1000,
     }

@@ -72,6 +72,14 @@ pub(crate) async fn filters_and_instances_are_kept_apart(store: Any) {
     assert_eq!(count(ListQuery { webhook_id: Some(50), projects: Some(vec![1]), ..all() }).await, 0);
     assert_eq!(count(ListQuery { projects: Some(vec![2, 3]), ..all() }).await, 1);
     assert_eq!(count(ListQuery { projects: Some(vec![]), ..all() }).await, 0);
+    assert_eq!(count(ListQuery { event_type: Some("run.completed".into()), ..all() }).await, 46);
+    assert_eq!(count(ListQuery { event_type: Some("run.created".into()), ..all() }).await, 0);
+    assert_eq!(count(ListQuery { is_test: Some(true), ..all() }).await, 0);
+    assert_eq!(count(ListQuery { is_test: Some(false), webhook_id: Some(1), ..all() }).await, 2);
+    // From a time on, until before another: attempts when they started, waits since when they are.
+    assert_eq!(count(ListQuery { from: Some(600), to: Some(5000), status: Some(Status::Failed), ..all() }).await, 3);
+    assert_eq!(count(ListQuery { to: Some(600), status: Some(Status::Failed), ..all() }).await, 17);
+    assert_eq!(count(ListQuery { from: Some(601), to: Some(5000), status: Some(Status::Pending), ..all() }).await, 8);
 }
 
 pub(crate) async fn a_delivery_has_everything(store: Any) {

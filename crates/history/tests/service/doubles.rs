@@ -254,6 +254,10 @@ impl Store for Flaky {
         self.store.list(query).await
     }
 
+    async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
+        self.store.cursor_key().await
+    }
+
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.store.delivery(instance, id).await
     }

@@ -153,7 +153,11 @@ pub(crate) fn failed(next_due_at: i64) -> What {
 }
 
 pub(crate) fn delivered() -> What {
-    What::Attempt(Attempt { started_at: START + 20, delivered: true, response_code: 204, ..Attempt::default() })
+    delivered_at(START + 20)
+}
+
+pub(crate) fn delivered_at(started_at: i64) -> What {
+    What::Attempt(Attempt { started_at, delivered: true, response_code: 204, ..Attempt::default() })
 }
 
 pub(crate) fn hold(config_version: i64) -> What {

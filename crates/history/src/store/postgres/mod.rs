@@ -219,6 +219,10 @@ impl Store for Postgres {
         self.run(self.read_page(query)).await
     }
 
+    async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
+        self.run(sqlx::query_scalar("SELECT key FROM cursor_key").fetch_one(&self.pool)).await
+    }
+
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.run(self.read_delivery(instance, id)).await
     }

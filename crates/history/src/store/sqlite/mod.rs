@@ -174,6 +174,11 @@ impl Store for Sqlite {
         self.read_page(query).await.map_err(|error| self.failed(error))
     }
 
+    async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
+        let key = sqlx::query_scalar("SELECT key FROM cursor_key").fetch_one(&self.readers);
+        key.await.map_err(|error| self.failed(error))
+    }
+
     async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
         self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
     }
