@@ -114,6 +114,27 @@ impl Entry {
         header(&self.0["response"]["headers"], name)
     }
 
+    /// When it started, or has been pending since.
+    #[must_use]
+    #[track_caller]
+    pub fn time(&self) -> &str {
+        self.text("time")
+    }
+
+    /// The type of its event.
+    #[must_use]
+    #[track_caller]
+    pub fn event_type(&self) -> &str {
+        self.text("event")
+    }
+
+    /// Whether it is of a test payload.
+    #[must_use]
+    #[track_caller]
+    pub fn is_test(&self) -> bool {
+        self.0["is_test"].as_bool().unwrap_or_else(|| panic!("no mark `is_test` in {}", self.0))
+    }
+
     fn text(&self, member: &str) -> &str {
         text(&self.0, member)
     }
@@ -147,19 +168,24 @@ pub async fn page(rest: &Rest, webhook: i64, query: &str) -> Vec<Entry> {
 
 /// All entries of a webhook, newest first, page by page.
 pub async fn all(rest: &Rest, webhook: i64) -> Vec<Entry> {
-    follow(rest, &format!("/api/v1/webhooks/{webhook}/deliveries")).await
+    filtered(rest, webhook, "").await
+}
+
+/// All entries of a webhook that a query such as `status=failed&test=true` asks for, newest first, page by page.
+pub async fn filtered(rest: &Rest, webhook: i64, query: &str) -> Vec<Entry> {
+    follow(rest, &format!("/api/v1/webhooks/{webhook}/deliveries?{query}")).await
 }
 
 /// All entries of all webhooks, newest first, page by page.
 pub async fn all_of_instance(rest: &Rest) -> Vec<Entry> {
-    follow(rest, "/api/v1/webhooks/deliveries").await
+    follow(rest, "/api/v1/webhooks/deliveries?").await
 }
 
 async fn follow(rest: &Rest, path: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
-        let answer = rest.get(&format!("{path}?per_page=100{cursor}")).await;
+        let answer = rest.get(&format!("{path}&per_page=100{cursor}")).await;
         assert_eq!(answer.status, 200, "answered: {}", answer.json);
         assert_eq!(answer.json["per_page"], 100, "in {}", answer.json);
         let page = entries(&answer.json);

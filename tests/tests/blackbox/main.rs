@@ -15,6 +15,7 @@ mod filters;
 mod grpc_input;
 mod guides;
 mod harness;
+mod history_lists;
 mod isolation;
 mod isolation_figures;
 mod matching;
