@@ -8,10 +8,15 @@ use domain::{EventType, WebhookKind};
 use prost_types::Timestamp;
 use proto::{
     error::ErrorCode,
-    v1::{DeliveryStatus, ListEntriesRequest, ListWebhooksRequest},
+    v1::{DeliveryStatus, ExportEntriesRequest, ListEntriesRequest, ListWebhooksRequest},
 };
 
-use crate::{deliveries, error::Failure, named::Named, path::number};
+use crate::{
+    deliveries::{self, Format},
+    error::Failure,
+    named::Named,
+    path::number,
+};
 
 pub(crate) const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
 pub(crate) const PER_PAGE_DEFAULT: i32 = 100;
@@ -73,12 +78,7 @@ impl Query {
         if let Some(Err(error)) = kind.as_ref().map(|kind| kind.parse::<WebhookKind>()) {
             named.fault("type", error.to_string());
         }
-        let project_id = named.take("project").map_or(0, |text| {
-            number(&text).unwrap_or_else(|| {
-                named.fault("project", "must be a project id, an integer from 1");
-                0
-            })
-        });
+        let project_id = id(&mut named, "project", "must be a project id, an integer from 1");
         let query = named.take("q").unwrap_or_default();
         if query.chars().count() > TEXT_LIMIT || query.chars().any(char::is_control) {
             named.fault("q", format!("must have at most {TEXT_LIMIT} characters, no control characters among them"));
@@ -96,26 +96,68 @@ impl Query {
         named.finish().map(|()| validate_only)
     }
 
-    /// `status`, `event`, `from`, `to`, `test`, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
+    /// The filters of lists, `per_page` and `cursor`, as a request for entries of this webhook, or of all (0).
     pub(crate) fn entries(self, webhook_id: i64) -> Result<ListEntriesRequest, Failure> {
         let Self(mut named) = self;
+        let Filters { status, event_type, from, to, is_test } = Filters::take(&mut named);
+        let per_page = per_page(&mut named);
+        let cursor = named.take("cursor").unwrap_or_default();
+        let request = ListEntriesRequest { webhook_id, status, per_page, cursor, event_type, from, to, is_test };
+        named.finish().map(|()| request)
+    }
+
+    /// `format`, `webhook`, the filters of lists and `cursor`, as a request for an export.
+    pub(crate) fn export(self) -> Result<(Format, ExportEntriesRequest), Failure> {
+        let Self(mut named) = self;
+        let format = named.take("format").map(|name| deliveries::FORMATS.into_iter().find(|row| row.0 == name));
+        if format == Some(None) {
+            named.fault("format", format!("must be one of {}", deliveries::FORMATS.map(|row| row.0).join(", ")));
+        }
+        let format = format.flatten().map_or(Format::Json, |row| row.1);
+        let webhook_id = id(&mut named, "webhook", "must be a webhook id, an integer from 1");
+        let Filters { status, event_type, from, to, is_test } = Filters::take(&mut named);
+        let cursor = named.take("cursor").unwrap_or_default();
+        let request = ExportEntriesRequest { webhook_id, status, cursor, event_type, from, to, is_test };
+        named.finish().map(|()| (format, request))
+    }
+}
+
+/// Which entries of history are wanted: `status`, `event`, `from`, `to` and `test`.
+struct Filters {
+    status: i32,
+    event_type: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    is_test: Option<bool>,
+}
+
+impl Filters {
+    fn take(named: &mut Named<String>) -> Self {
         let status = named.take("status").map(|text| deliveries::status_from(&text));
         if status == Some(None) {
             named.fault("status", format!("must be one of {}", deliveries::STATUSES.map(|(_, name)| name).join(", ")));
         }
-        let status = status.flatten().unwrap_or(DeliveryStatus::Unspecified).into();
         let event = named.take("event");
         if let Some(Err(error)) = event.as_ref().map(|name| name.parse::<EventType>()) {
             named.fault("event", error.to_string());
         }
-        let (from, to) = (time(&mut named, "from"), time(&mut named, "to"));
-        let is_test = flag(&mut named, "test");
-        let per_page = per_page(&mut named);
-        let cursor = named.take("cursor").unwrap_or_default();
-        let event_type = event.unwrap_or_default();
-        let request = ListEntriesRequest { webhook_id, status, per_page, cursor, event_type, from, to, is_test };
-        named.finish().map(|()| request)
+        Self {
+            status: status.flatten().unwrap_or(DeliveryStatus::Unspecified).into(),
+            event_type: event.unwrap_or_default(),
+            from: time(named, "from"),
+            to: time(named, "to"),
+            is_test: flag(named, "test"),
+        }
     }
+}
+
+/// 0 where it is left out.
+fn id(named: &mut Named<String>, name: &'static str, fault: &str) -> i64 {
+    let Some(text) = named.take(name) else { return 0 };
+    number(&text).unwrap_or_else(|| {
+        named.fault(name, fault);
+        0
+    })
 }
 
 fn time(named: &mut Named<String>, name: &'static str) -> Option<Timestamp> {

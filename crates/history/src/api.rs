@@ -7,8 +7,9 @@ use proto::{
     convert::from_timestamp,
     error::{ApiError, ErrorCode},
     v1::{
-        self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
-        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse, history_server::History,
+        self, DeliveryStatus, ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest,
+        GetEventResponse, ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     cursor::Cursors,
     entries,
+    exporting::{self, Exporting},
     model::{Delivery, EventKey, NoRetry, Retry, Status},
     queueing::{LEASE, Queueing},
     recording::store_status,
@@ -35,6 +37,7 @@ pub(crate) struct HistoryService {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) queueing: Queueing,
+    pub(crate) exporting: Exporting,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -54,19 +57,31 @@ impl History for HistoryService {
     ) -> Result<Response<ListEntriesResponse>, GrpcStatus> {
         let reader = self.reader(request.metadata()).await?;
         let request = request.into_inner();
-        let mut query = query(&reader, &request)?;
-        let refreshed = self.registry.refresh_soon().await;
-        if request.webhook_id != 0 && !self.sees(&reader, request.webhook_id, refreshed)? {
-            return Err(ApiError::not_found("webhook", request.webhook_id).into());
-        }
-        let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);
-        query.page = cursors.page(&request.cursor)?;
+        let (query, cursors) = self.query(&reader, &request).await?;
         let (found, next, prev) = self.page(query).await?;
         Ok(Response::new(ListEntriesResponse {
             entries: found.into_iter().map(|entry| self.shown(entry)).collect(),
             next_cursor: next.map(|position| cursors.older_than(position)).unwrap_or_default(),
             prev_cursor: prev.map(|position| cursors.newer_than(position)).unwrap_or_default(),
         }))
+    }
+
+    type ExportEntriesStream = exporting::Stream;
+
+    async fn export_entries(
+        &self,
+        request: Request<ExportEntriesRequest>,
+    ) -> Result<Response<exporting::Stream>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        if reader.projects.is_some() {
+            let message = "exporting history needs a token of role system_admin";
+            return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+        }
+        let ExportEntriesRequest { webhook_id, status, cursor, event_type, from, to, is_test } = request.into_inner();
+        let list = ListEntriesRequest { webhook_id, status, per_page: 0, cursor, event_type, from, to, is_test };
+        let (query, cursors) = self.query(&reader, &list).await?;
+        let registry = Arc::clone(&self.registry);
+        self.exporting.start(Arc::clone(&self.store), registry, query, cursors).map(Response::new)
     }
 
     async fn get_delivery(
@@ -123,6 +138,18 @@ impl History for HistoryService {
 }
 
 impl HistoryService {
+    /// What is asked for, if it is there for the reader, and the cursors of that list.
+    async fn query(&self, reader: &Reader, request: &ListEntriesRequest) -> Result<(ListQuery, Cursors), GrpcStatus> {
+        let mut query = query(reader, request)?;
+        let refreshed = self.registry.refresh_soon().await;
+        if request.webhook_id != 0 && !self.sees(reader, request.webhook_id, refreshed)? {
+            return Err(ApiError::not_found("webhook", request.webhook_id).into());
+        }
+        let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);
+        query.page = cursors.page(&request.cursor)?;
+        Ok((query, cursors))
+    }
+
     async fn reader(&self, metadata: &MetadataMap) -> Result<Reader, GrpcStatus> {
         let identity = runtime::caller(self.authenticator.as_ref(), metadata).await?;
         let projects = match &identity.role {

@@ -103,7 +103,7 @@ pub(crate) fn event(id: Uuid, payload: Bytes) -> Result<GetEventResponse, serde_
 
 /// An entry with what was sent and what came back; nothing was sent where no attempt was made, and nothing came back
 /// without a status.
-fn whole_entry(whole: WholeEntry, body: &Bytes, orphaned: bool) -> Entry {
+pub(crate) fn whole_entry(whole: WholeEntry, body: &Bytes, orphaned: bool) -> Entry {
     let truncated = whole.entry.response_truncated;
     let mut entry = entry(whole.entry, orphaned);
     if whole.made {

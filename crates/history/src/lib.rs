@@ -19,6 +19,7 @@ mod consume;
 mod convert;
 mod cursor;
 mod entries;
+mod exporting;
 mod manual;
 mod merge;
 pub mod model;
@@ -89,6 +90,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         registry,
         authenticator: parts.authenticator,
         queueing,
+        exporting: exporting::Exporting::new(tasks.clone()),
         clock: parts.clock,
     };
     Routes::new(RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES))

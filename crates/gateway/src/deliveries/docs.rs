@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::openapi::{Operation, Route, Tag, schema};
 
-use super::STATUSES;
+use super::{FORMATS, Format, STATUSES};
 
 const ID: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
 
@@ -28,6 +28,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/webhooks/deliveries", super::list, listed(of_all)),
         Route::get("/webhooks/{id}/deliveries", super::list_of_webhook, listed(of_one)),
+        Route::get("/webhooks/deliveries/export", super::export::export, export()),
         Route::get("/webhooks/deliveries/{id}", super::read, read),
         Route::post("/webhooks/deliveries/{id}/retry", super::retry, retry()),
     ]
@@ -57,6 +58,45 @@ fn retry() -> Operation {
         .fails(ErrorCode::Conflict)
 }
 
+fn export() -> Operation {
+    let operation = Operation::new(Tag::Deliveries, "exportDeliveries", "Export deliveries").describe(
+        "All entries, newest first and whole: what was sent and what came back, secret parts masked. They are as they were \
+         when the request came, whatever is written meanwhile. Streamed: an answer that breaks off is not whole (the JSON \
+         is then not valid). To go on after it, give the `cursor` of the last entry that came. Compressed with gzip if \
+         `Accept-Encoding` says so. For a `system_admin` only; two at the same time.",
+    );
+    let webhook = schema::with(schema::id("Only of this webhook."), "minimum", json!(1));
+    let format =
+        schema::with(schema::choice(FORMATS.map(|row| row.0), "An array, or an object a line."), "default", "json");
+    filters(operation.query("format", format, "ndjson").query("webhook", webhook, 7))
+        .query(
+            "cursor",
+            schema::text("`cursor` of an entry that was exported with the same filters: only what is older."),
+            "",
+        )
+        .answers(
+            200,
+            "The entries.",
+            schema::list(schema::named("ExportedEntry"), "Newest first."),
+            json!([exported()]),
+        )
+        .or_as(Format::Ndjson.media_type(), schema::text("An entry a line."), format!("{}\n", exported()))
+        .with_header("X-Total-Count", schema::integer(0, i64::MAX, "How many entries will come."))
+        .fails(ErrorCode::NotFound)
+        .fails(ErrorCode::RateLimited)
+}
+
+/// An operation that takes the filters of lists.
+fn filters(operation: Operation) -> Operation {
+    let types = schema::choice(EventType::ALL.iter().map(|event| event.name()), "Only of events of this type.");
+    operation
+        .query("status", schema::choice(STATUSES.map(|(_, name)| name), "Only of this status."), "failed")
+        .query("event", types, "run.completed")
+        .query("from", schema::time("Only entries of this time or later."), "2026-11-23T08:00:00Z")
+        .query("to", schema::time("Only entries before this time."), "2026-11-23T09:00:00Z")
+        .query("test", schema::flag("Only test payloads (true), or only others (false)."), false)
+}
+
 fn listed(operation: Operation) -> Operation {
     let cursor = |about| schema::or_null(schema::text(about));
     let page = schema::object([
@@ -66,12 +106,7 @@ fn listed(operation: Operation) -> Operation {
         ("prev_cursor", cursor("For the page of newer entries; null: this is the first.")),
     ]);
     let example = json!({"result": [entry()], "per_page": 100, "next_cursor": null, "prev_cursor": null});
-    operation
-        .query("status", schema::choice(STATUSES.map(|(_, name)| name), "Only of this status."), "failed")
-        .query("event", schema::choice(EventType::ALL.iter().map(|event| event.name()), "Only of events of this type."), "run.completed")
-        .query("from", schema::time("Only entries of this time or later."), "2026-11-23T08:00:00Z")
-        .query("to", schema::time("Only entries before this time."), "2026-11-23T09:00:00Z")
-        .query("test", schema::flag("Only test payloads (true), or only others (false)."), false)
+    filters(operation)
         .per_page()
         .query(
             "cursor",
@@ -95,7 +130,8 @@ fn entry() -> Value {
     })
 }
 
-fn delivery() -> Value {
+/// An entry with what was sent and what came back.
+fn attempt() -> Value {
     let mut attempt = entry();
     attempt["request"] = json!({
         "headers": [{"name": "x-testmo-event", "value": "run.completed"}], "body": "{}", "body_encoding": "utf8",
@@ -104,10 +140,20 @@ fn delivery() -> Value {
         "headers": [{"name": "content-type", "value": "text/plain"}], "body": "busy", "body_encoding": "utf8",
         "truncated": false,
     });
+    attempt
+}
+
+fn exported() -> Value {
+    let mut exported = attempt();
+    exported["cursor"] = "AgAABh4Vq…".into();
+    exported
+}
+
+fn delivery() -> Value {
     json!({
         "id": ID, "event_id": "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03", "event": "run.completed", "webhook_id": 7,
         "project_id": 1, "status": "failed", "is_test": false, "orphaned": false, "created_at": "2026-11-23T08:15:00Z",
-        "attempts": [attempt],
+        "attempts": [attempt()],
     })
 }
 
@@ -190,6 +236,8 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         ),
         ("response", schema::described(schema::or_null(schema::object(response)), "What came back; null: nothing.")),
     ]);
+    let mut exported = attempt.clone();
+    exported.push(("cursor", schema::text("To go on after it with another export.")));
     let mut delivery = common();
     delivery.extend([
         ("id", schema::text("Its id, the same on every attempt.")),
@@ -199,6 +247,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         ("Header", schema::described(header, "A header.")),
         ("Entry", schema::described(schema::object(entry_members()), "One attempt, made or waited for.")),
+        ("ExportedEntry", schema::described(schema::object(exported), "An entry of an export.")),
         ("Attempt", schema::described(schema::object(attempt), "An entry with what was sent and what came back.")),
         ("Delivery", schema::described(schema::object(delivery), "One event for one webhook.")),
     ]

@@ -1,6 +1,7 @@
 //! `/webhooks/deliveries`: history.
 
 mod docs;
+mod export;
 
 use axum::{Json, body::Bytes, extract::State, http::StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub(crate) use docs::{routes, schemas};
+pub(crate) use export::{FORMATS, Format};
 
 /// Where an attempt or a delivery can stand, with its name.
 pub(crate) const STATUSES: [(DeliveryStatus, &str); 3] = [

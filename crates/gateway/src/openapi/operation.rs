@@ -167,11 +167,27 @@ impl Operation {
         self
     }
 
+    /// The answer given last may have a body of this media type instead.
+    pub(crate) fn or_as(mut self, media: &str, schema: Value, example: impl Into<Value>) -> Self {
+        if let Some((_, answer)) = self.answers.last_mut() {
+            answer["content"][media] = json!({"schema": schema, "example": example.into()});
+        }
+        self
+    }
+
     /// The answer given last has the tag of the webhook's version, always or sometimes.
     pub(crate) fn tagged(mut self, always: bool) -> Self {
         if let Some((_, answer)) = self.answers.last_mut() {
             let tag = schema::with(schema::text("The tag of the webhook's version."), "examples", json!(["\"42\""]));
             answer["headers"] = json!({"ETag": {"required": always, "schema": tag}});
+        }
+        self
+    }
+
+    /// The answer given last has this header.
+    pub(crate) fn with_header(mut self, name: &str, schema: Value) -> Self {
+        if let Some((_, answer)) = self.answers.last_mut() {
+            answer["headers"][name] = json!({"required": true, "schema": schema});
         }
         self
     }

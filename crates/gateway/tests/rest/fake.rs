@@ -3,15 +3,19 @@
 
 mod answers;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
 
+use futures::{Stream, StreamExt as _, stream};
 use proto::{
     error::{ApiError, ErrorCode},
     v1::{self, history_server::History, webhooks_server::Webhooks},
 };
 use tonic::{Request, Response, Status};
 
-use self::answers::{cancelled, explanation, failed, pending, whole};
+use self::answers::{cancelled, explanation, exported, failed, pending, whole};
 use crate::shown;
 
 /// A delivery that exists.
@@ -20,6 +24,8 @@ pub(crate) const DELIVERY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69";
 pub(crate) const EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03";
 /// The same, with a payload that is no text.
 pub(crate) const BROKEN_EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9aff";
+/// A webhook whose deliveries cannot be exported now.
+const BUSY: i64 = 99;
 /// Number of webhooks and of tokens in lists.
 pub(crate) const TOTAL: i64 = 40;
 
@@ -310,6 +316,16 @@ impl History for Fake {
         let next_cursor = if asked.cursor.is_empty() { "older" } else { "" }.into();
         let entries = vec![pending("b"), failed("a"), cancelled("c")];
         Ok(Response::new(v1::ListEntriesResponse { entries, next_cursor, prev_cursor: asked.cursor }))
+    }
+
+    type ExportEntriesStream = Pin<Box<dyn Stream<Item = Result<v1::ExportEntriesResponse, Status>> + Send>>;
+
+    async fn export_entries(&self, request: Request<v1::ExportEntriesRequest>) -> Answer<Self::ExportEntriesStream> {
+        let asked = self.enter(request)?;
+        if asked.webhook_id == BUSY {
+            return Err(ApiError::new(ErrorCode::RateLimited, "too many exports").into());
+        }
+        Ok(Response::new(stream::iter(exported(&asked.cursor)).boxed()))
     }
 
     async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Answer<v1::GetEventResponse> {

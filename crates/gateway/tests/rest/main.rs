@@ -12,6 +12,7 @@ mod conditions;
 mod conformance;
 mod document;
 mod explaining;
+mod exporting;
 mod fake;
 mod guarding;
 mod hostile;

@@ -13,7 +13,7 @@ const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
 const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 21] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -29,6 +29,7 @@ const ROUTES: [Route; 20] = [
     ("POST", "/webhooks/ID/deactivate", "7", None),
     ("GET", "/webhooks/ID/deliveries", "7", None),
     ("GET", "/webhooks/deliveries", "", None),
+    ("GET", "/webhooks/deliveries/export", "", None),
     ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
     ("GET", "/webhooks/events", "", None),
     ("GET", "/tokens", "", None),
@@ -104,7 +105,7 @@ async fn token_and_role_come_before_all_else() {
 }
 
 fn is_for_system_admins(path: &str) -> bool {
-    path == "/webhooks/deliveries" || path.starts_with("/tokens")
+    matches!(path, "/webhooks/deliveries" | "/webhooks/deliveries/export") || path.starts_with("/tokens")
 }
 
 #[tokio::test]
@@ -152,6 +153,9 @@ async fn unknown_parameters_are_named() {
             ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
             ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
+            ("GET", "/webhooks/deliveries/export") => {
+                "known are format, webhook, status, event, from, to, test, cursor"
+            }
             ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => {
                 "known are status, event, from, to, test, per_page, cursor"
             }

@@ -134,11 +134,16 @@ impl Api {
         Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(format!("/api/v1{path}"))
     }
 
+    /// An answer that is not read yet.
+    pub(crate) async fn raw(&self, request: Request<Body>) -> (axum::http::response::Parts, Body) {
+        self.router.clone().oneshot(request).await.unwrap().into_parts()
+    }
+
     /// Every answer has the security headers, and is as the document says.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Answer {
         let what = format!("{} {}", request.method(), request.uri());
         let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
-        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let (head, body) = self.raw(request).await;
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let is_json = head.headers.get("content-type").is_some_and(|value| value == "application/json");

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
-    store::{Entry, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{Completion, Entry, Exported, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -38,6 +39,10 @@ impl Store for Silent {
     }
 
     async fn list(&self, _: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn export(&self, _: &ListQuery, _: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
         Err(NOTHING)
     }
 

@@ -60,6 +60,32 @@ pub struct ListQuery {
     pub limit: usize,
 }
 
+/// Where entries are read from; each has an index in the order of lists.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// What waits.
+    Waits,
+    /// Attempts of one status.
+    Attempts(i16),
+}
+
+impl Source {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Waits => "pending",
+            Self::Attempts(_) => "attempts",
+        }
+    }
+
+    /// The column of an entry's time.
+    const fn time(self) -> &'static str {
+        match self {
+            Self::Waits => "since",
+            Self::Attempts(_) => "started_at",
+        }
+    }
+}
+
 /// One attempt, made or waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -200,12 +226,12 @@ impl From<WaitRow> for Entry {
 
 impl ListQuery {
     /// Whether waits are listed.
-    pub(super) const fn waits(&self) -> bool {
+    const fn waits(&self) -> bool {
         matches!(self.status, None | Some(Status::Pending))
     }
 
     /// The statuses of the attempts that are listed.
-    pub(super) const fn attempts(&self) -> &'static [i16] {
+    const fn attempts(&self) -> &'static [i16] {
         match self.status {
             None => &[FAILED, DELIVERED],
             Some(Status::Failed) => &[FAILED],
@@ -214,28 +240,44 @@ impl ListQuery {
         }
     }
 
-    /// The statement that reads attempts of one status.
-    pub(super) fn select_attempts<DB: Bindable>(&self, status: i16) -> QueryBuilder<DB>
+    /// Where these entries are read from.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        let waits = self.waits().then_some(Source::Waits);
+        waits.into_iter().chain(self.attempts().iter().copied().map(Source::Attempts))
+    }
+
+    /// The statement that reads a page of these columns.
+    pub(super) fn select<DB: Bindable>(&self, source: Source, columns: &str) -> QueryBuilder<DB>
     where
         DB::Arguments: Default,
     {
-        let mut query = QueryBuilder::new(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE instance = "));
-        DB::text(&mut query, &self.instance);
-        DB::status(query.push(" AND status = "), status);
-        self.finish(query, "started_at")
+        let mut query = self.filter(source, columns);
+        let time = source.time();
+        let order = if matches!(self.page, Page::NewerThan(_)) { "ASC" } else { "DESC" };
+        query.push(format_args!(" ORDER BY {time} {order}, delivery_id {order}, number {order} LIMIT "));
+        DB::integer(&mut query, i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1));
+        query
     }
 
-    /// The statement that reads waits.
-    pub(super) fn select_waits<DB: Bindable>(&self) -> QueryBuilder<DB>
+    /// The statement that counts what is on this page and all that follow.
+    pub(super) fn count<DB: Bindable>(&self, source: Source) -> QueryBuilder<DB>
     where
         DB::Arguments: Default,
     {
-        let mut query = QueryBuilder::new(concat!("SELECT ", wait_columns!(), " FROM pending WHERE instance = "));
-        DB::text(&mut query, &self.instance);
-        self.finish(query, "since")
+        self.filter(source, "count(*)")
     }
 
-    fn finish<DB: Bindable>(&self, mut query: QueryBuilder<DB>, time: &str) -> QueryBuilder<DB> {
+    fn filter<DB: Bindable>(&self, source: Source, columns: &str) -> QueryBuilder<DB>
+    where
+        DB::Arguments: Default,
+    {
+        let (table, time) = (source.table(), source.time());
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(columns).push(format_args!(" FROM {table} WHERE instance = "));
+        DB::text(&mut query, &self.instance);
+        if let Source::Attempts(status) = source {
+            DB::status(query.push(" AND status = "), status);
+        }
         if let Some(webhook_id) = self.webhook_id {
             DB::integer(query.push(" AND webhook_id = "), webhook_id);
         }
@@ -259,20 +301,18 @@ impl ListQuery {
                 DB::integer(query.push(format_args!(" AND {time} {operator} ")), bound);
             }
         }
-        let (operator, position, order) = match self.page {
-            Page::Newest => ("", None, "DESC"),
-            Page::OlderThan(position) => ("<", Some(position), "DESC"),
-            Page::NewerThan(position) => (">", Some(position), "ASC"),
+        let bound = match self.page {
+            Page::Newest => None,
+            Page::OlderThan(position) => Some(("<", position)),
+            Page::NewerThan(position) => Some((">", position)),
         };
-        if let Some(position) = position {
+        if let Some((operator, position)) = bound {
             query.push(format_args!(" AND ({time}, delivery_id, number) {operator} ("));
             DB::integer(&mut query, position.time);
             DB::id(query.push(", "), position.delivery_id);
             DB::integer(query.push(", "), position.number.into());
             query.push(")");
         }
-        query.push(format_args!(" ORDER BY {time} {order}, delivery_id {order}, number {order} LIMIT "));
-        DB::integer(&mut query, i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1));
         query
     }
 

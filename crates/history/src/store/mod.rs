@@ -7,17 +7,20 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
 mod check;
+mod export;
 mod list;
 mod postgres;
 mod read;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use export::{Completion, Exported};
 pub use list::{Entry, ListQuery, Page, Position};
 pub use postgres::open_postgres;
 #[cfg(feature = "sqlite")]
@@ -240,6 +243,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A page of entries, newest first, and whether there is more in the page's direction.
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError>;
+
+    /// Hands on all entries of a list from its page on, newest first and whole, as they are when this begins.
+    async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError>;
 
     /// What cursors are signed with: 32 random bytes, always the same.
     async fn cursor_key(&self) -> Result<Vec<u8>, StoreError>;

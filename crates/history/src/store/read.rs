@@ -27,25 +27,36 @@ macro_rules! whole_columns {
 }
 pub(super) use whole_columns;
 
+impl From<WholeRow> for WholeEntry {
+    fn from(row: WholeRow) -> Self {
+        Self {
+            entry: row.attempt.into(),
+            made: row.made,
+            request_headers: row.request_headers,
+            response_headers: row.response_headers,
+            response_body: row.response_body,
+        }
+    }
+}
+
+impl From<WaitRow> for WholeEntry {
+    fn from(row: WaitRow) -> Self {
+        Self {
+            entry: row.into(),
+            made: false,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            response_body: Vec::new(),
+        }
+    }
+}
+
 /// Entries, oldest first; what is waited for comes last. `None`: there are none.
 pub(super) fn entries(attempts: Vec<WholeRow>, wait: Option<WaitRow>) -> Option<(Delivery, Vec<WholeEntry>)> {
     // What was recorded between reading one table and the other is in both.
     let wait = wait.filter(|wait| attempts.iter().all(|row| row.attempt.number != wait.number));
-    let attempts = attempts.into_iter().map(|row| WholeEntry {
-        entry: row.attempt.into(),
-        made: row.made,
-        request_headers: row.request_headers,
-        response_headers: row.response_headers,
-        response_body: row.response_body,
-    });
-    let wait = wait.map(|row| WholeEntry {
-        entry: row.into(),
-        made: false,
-        request_headers: Vec::new(),
-        response_headers: Vec::new(),
-        response_body: Vec::new(),
-    });
-    let entries: Vec<_> = attempts.chain(wait).collect();
+    let entries: Vec<WholeEntry> =
+        attempts.into_iter().map(WholeEntry::from).chain(wait.map(WholeEntry::from)).collect();
     let delivery = entries.first()?.entry.delivery.clone();
     Some((delivery, entries))
 }

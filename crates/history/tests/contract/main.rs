@@ -4,6 +4,7 @@
 use sqlx::Connection as _;
 
 mod bodies;
+mod export;
 mod known;
 mod manual;
 mod open;
@@ -86,6 +87,9 @@ contract! {
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
     read::a_delivery_has_everything,
+    export::an_export_has_what_was_there_when_it_began,
+    export::an_export_is_filtered_and_goes_on_anywhere,
+    export::an_export_that_nobody_reads_ends,
 }
 
 #[tokio::test]

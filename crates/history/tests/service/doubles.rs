@@ -14,7 +14,10 @@ use bytes::Bytes;
 use domain::{Identity, Role};
 use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
-    store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{
+        Completion, Entry, Exported, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
+        WholeDelivery,
+    },
 };
 use prost::Message as _;
 use proto::{
@@ -252,6 +255,10 @@ impl Store for Flaky {
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
         self.store.list(query).await
+    }
+
+    async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
+        self.store.export(query, parts).await
     }
 
     async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {

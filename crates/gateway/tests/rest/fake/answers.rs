@@ -1,6 +1,7 @@
 //! What the services in memory answer about deliveries and events.
 
 use proto::v1;
+use tonic::Status;
 
 use super::{DELIVERY, EVENT, at};
 
@@ -91,4 +92,22 @@ pub(crate) fn whole(entry: v1::Entry) -> v1::Entry {
     let request = v1::HttpRequest { headers: headers.clone(), body: "{\"é\":1}".into() };
     let response = v1::HttpResponse { headers, body: vec![0xff, 0xfe].into(), truncated: true };
     v1::Entry { request: Some(request), response: Some(response), ..entry }
+}
+
+/// What an export hands on; the cursor says how it ends.
+pub(crate) fn exported(cursor: &str) -> Vec<Result<v1::ExportEntriesResponse, Status>> {
+    let entry = |entry, cursor: &str| v1::ExportedEntry { entry: Some(entry), cursor: cursor.into() };
+    let part = |entries| v1::ExportEntriesResponse { entries, ..v1::ExportEntriesResponse::default() };
+    let all =
+        [part(vec![entry(pending("b"), "1"), entry(whole(failed("a")), "2")]), part(vec![entry(cancelled("c"), "3")])];
+    let entries = if cursor == "empty" { Vec::new() } else { all.to_vec() };
+    let total = entries.iter().map(|part| part.entries.len() as i64).sum();
+    let mut parts = vec![Ok(v1::ExportEntriesResponse { total, ..part(Vec::new()) })];
+    parts.extend(entries.into_iter().map(Ok));
+    match cursor {
+        "cut" => {}
+        "failing" => parts.push(Err(Status::unavailable("the database has gone"))),
+        _ => parts.push(Ok(v1::ExportEntriesResponse { complete: true, ..part(Vec::new()) })),
+    }
+    parts
 }

@@ -12,15 +12,18 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
-    list::{AttemptRow, WaitRow, wait_columns},
+    Address, Completion, Entry, Exported, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
+    WholeDelivery, check,
+    list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod export;
 mod manual;
 mod open;
 mod record;
@@ -93,14 +96,19 @@ impl Sqlite {
     async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
         let mut snapshot = self.readers.begin().await?;
         let mut entries = Vec::new();
-        if query.waits() {
-            let rows: Vec<WaitRow> = query.select_waits().build_query_as().fetch_all(&mut *snapshot).await?;
-            entries.extend(rows.into_iter().map(Entry::from));
-        }
-        for status in query.attempts() {
-            let rows: Vec<AttemptRow> =
-                query.select_attempts(*status).build_query_as().fetch_all(&mut *snapshot).await?;
-            entries.extend(rows.into_iter().map(Entry::from));
+        for source in query.sources() {
+            match source {
+                Source::Waits => {
+                    let mut select = query.select(source, wait_columns!());
+                    let rows: Vec<WaitRow> = select.build_query_as().fetch_all(&mut *snapshot).await?;
+                    entries.extend(rows.into_iter().map(Entry::from));
+                }
+                Source::Attempts(_) => {
+                    let mut select = query.select(source, attempt_columns!());
+                    let rows: Vec<AttemptRow> = select.build_query_as().fetch_all(&mut *snapshot).await?;
+                    entries.extend(rows.into_iter().map(Entry::from));
+                }
+            }
         }
         Ok(query.page(entries))
     }
@@ -172,6 +180,11 @@ impl Store for Sqlite {
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
         self.read_page(query).await.map_err(|error| self.failed(error))
+    }
+
+    async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
+        let snapshot = self.readers.begin().await.map_err(|error| self.failed(error))?;
+        super::export::export(snapshot, query, &parts).await.map_err(|error| self.failed(error))
     }
 
     async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
