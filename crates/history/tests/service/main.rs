@@ -4,6 +4,7 @@
 
 mod doubles;
 mod events;
+mod exporting;
 mod lane;
 mod manual;
 mod reading;

@@ -18,12 +18,13 @@ use proto::{
         attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
     },
     v1::{
-        Delivery, GetDeliveryRequest, GetEventRequest, GetEventResponse, ListEntriesRequest, ListEntriesResponse,
-        RetryDeliveryRequest, RetryDeliveryResponse, history_client::HistoryClient,
+        Delivery, ExportEntriesRequest, ExportEntriesResponse, GetDeliveryRequest, GetEventRequest, GetEventResponse,
+        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        history_client::HistoryClient,
     },
 };
 use runtime::{ServiceCredential, Tasks};
-use tonic::{Request, Status, service::Routes};
+use tonic::{Request, Status, Streaming, service::Routes};
 use uuid::Uuid;
 
 use crate::doubles::{Flaky, Queue, Subscription, Tokens};
@@ -76,6 +77,15 @@ impl Started {
     pub(crate) async fn list(&self, token: &str, request: ListEntriesRequest) -> Result<ListEntriesResponse, Status> {
         let mut history = HistoryClient::new(self.bare.clone());
         history.list_entries(with_token(token, request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn export(
+        &self,
+        token: &str,
+        request: ExportEntriesRequest,
+    ) -> Result<Streaming<ExportEntriesResponse>, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        history.export_entries(with_token(token, request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn get(&self, token: &str, delivery_id: impl ToString) -> Result<Delivery, Status> {
