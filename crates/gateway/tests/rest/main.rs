@@ -16,6 +16,7 @@ mod fake;
 mod guarding;
 mod hostile;
 mod refusals;
+mod replaying;
 mod schema_check;
 mod shown;
 mod support;

@@ -3,7 +3,10 @@
 use axum::{body::Body, http::header};
 use serde_json::json;
 
-use crate::{fake::DELIVERY, support::Api};
+use crate::{
+    fake::{DELIVERY, REPLAY as ONE},
+    support::Api,
+};
 
 /// Method, path with a place for an id, an id that exists, a body that fits.
 type Route = (&'static str, &'static str, &'static str, Option<&'static str>);
@@ -13,7 +16,9 @@ const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
 const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
-const ROUTES: [Route; 20] = [
+const REPLAY: &str = r#"{"from":"2026-11-23T08:15:00Z"}"#;
+
+const ROUTES: [Route; 24] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -31,6 +36,10 @@ const ROUTES: [Route; 20] = [
     ("GET", "/webhooks/deliveries", "", None),
     ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
     ("GET", "/webhooks/events", "", None),
+    ("POST", "/webhooks/ID/replay", "7", Some(REPLAY)),
+    ("GET", "/webhooks/ID/replays", "7", None),
+    ("GET", "/webhooks/7/replays/ID", ONE, None),
+    ("DELETE", "/webhooks/7/replays/ID", ONE, None),
     ("GET", "/tokens", "", None),
     ("POST", "/tokens", "", Some(TOKEN)),
     ("DELETE", "/tokens/ID", "7", None),

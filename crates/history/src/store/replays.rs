@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Entries of one part of history that is counted.
-pub(super) const PART: i64 = 20_000;
+pub(super) const PART: i64 = 5_000;
 /// Replays of a webhook that are kept.
 pub(super) const KEPT: i64 = 100;
 /// Items that are removed in one transaction.
