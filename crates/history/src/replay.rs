@@ -362,3 +362,6 @@ impl Replay {
         self.queued - self.delivered - self.failed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,9 @@ async fn unknown_parameters_are_named() {
         let text = answer.json["errors"]["colour"][0].as_str().unwrap().to_owned();
         let known = match (route.0, route.1) {
             ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
-            ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
+            ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes" | "/webhooks/ID/replays") => {
+                "known are page, per_page"
+            }
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
             ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => "known are status, per_page, cursor",
             _ => "none is taken here",
@@ -238,8 +240,11 @@ async fn ids_that_are_none_do_not_exist() {
         }
         assert!(api.fake.calls().is_empty(), "{route:?}");
         if route.1 != "/webhooks/ID/deliveries" {
-            let unknown =
-                if route.2 == DELIVERY { "0190a8f2-5b7e-7c1d-9a3e-000000000000" } else { "9223372036854775807" };
+            let unknown = if [DELIVERY, ONE].contains(&route.2) {
+                "0190a8f2-5b7e-7c1d-9a3e-000000000000"
+            } else {
+                "9223372036854775807"
+            };
             api.send("admin", route.0, &route.1.replace("ID", unknown), route.3).await.refused(404, "not_found", &[]);
             assert_eq!(api.fake.calls().len(), 1, "{route:?}");
         }

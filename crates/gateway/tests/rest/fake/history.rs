@@ -12,6 +12,12 @@ use super::{
     at, ids, known,
 };
 
+/// With an end.
+fn in_force(selection: Option<v1::ReplaySelection>) -> v1::ReplaySelection {
+    let selection = selection.unwrap_or_default();
+    v1::ReplaySelection { to: selection.to.or_else(|| at(1_800_003_600, 0)), ..selection }
+}
+
 fn is_replay(id: &str) -> Result<(), Status> {
     if id == REPLAY { Ok(()) } else { Err(ApiError::not_found("replay", id).into()) }
 }
@@ -44,7 +50,7 @@ impl History for Fake {
     }
 
     async fn count_replay(&self, request: Request<v1::CountReplayRequest>) -> Answer<v1::CountReplayResponse> {
-        let selection = self.enter(request)?.selection.unwrap_or_default();
+        let selection = in_force(self.enter(request)?.selection);
         known("webhook", selection.webhook_id)?;
         let some = selection.events.is_empty();
         let (oldest, newest) = (at(1_800_000_000, 0).filter(|_| some), at(1_800_000_001, 0).filter(|_| some));
@@ -53,7 +59,7 @@ impl History for Fake {
     }
 
     async fn start_replay(&self, request: Request<v1::StartReplayRequest>) -> Answer<v1::StartReplayResponse> {
-        let selection = self.enter(request)?.selection.unwrap_or_default();
+        let selection = in_force(self.enter(request)?.selection);
         known("webhook", selection.webhook_id)?;
         let running = replay(selection.webhook_id, v1::ReplayState::Running);
         let replay = v1::Replay { selection: Some(selection), ..running };

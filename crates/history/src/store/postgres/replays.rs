@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     begin::begin,
-    record::{lock, update_waits},
+    record::{STARTS, lock, update_waits},
 };
 use crate::{
     merge::{StoredAttempt, Wait},
@@ -39,7 +39,45 @@ pub(super) async fn start(
     projects: Option<&str>,
 ) -> Result<Option<StoredReplay>, sqlx::Error> {
     let NewReplay { selection, .. } = new;
-    let mut transaction = begin(pool, "BEGIN").await?;
+    for _ in 0..STARTS {
+        let mut transaction = begin(pool, "BEGIN").await?;
+        if insert(&mut transaction, new, events, projects).await? {
+            sqlx::query(
+                "DELETE FROM replays WHERE instance = $1 AND webhook_id = $2 AND phase = 3 AND id NOT IN (\
+                 SELECT id FROM replays WHERE instance = $1 AND webhook_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3)",
+            )
+            .bind(&selection.instance)
+            .bind(selection.webhook_id)
+            .bind(KEPT)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            return Ok(None);
+        }
+        let running: Option<StoredReplay> = sqlx::query_as(concat!(
+            "SELECT ",
+            replay_columns!(),
+            " FROM replays WHERE webhook_id = $1 AND phase < 2 AND reason = ''"
+        ))
+        .bind(selection.webhook_id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        // It may have ended since.
+        if running.is_some() {
+            return Ok(running);
+        }
+    }
+    Err(sqlx::Error::Protocol("others kept starting replays of the same webhook".into()))
+}
+
+/// False: one of the webhook runs.
+async fn insert(
+    transaction: &mut PgTransaction<'_>,
+    new: &NewReplay,
+    events: &str,
+    projects: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let NewReplay { selection, .. } = new;
     let made = sqlx::query(concat!(
         "INSERT INTO replays (",
         replay_columns!(),
@@ -56,29 +94,9 @@ pub(super) async fn start(
     .bind(Uuid::nil())
     .bind(new.created_at)
     .bind(&new.created_by)
-    .execute(&mut *transaction)
+    .execute(&mut **transaction)
     .await?;
-    if made.rows_affected() == 0 {
-        return sqlx::query_as(concat!(
-            "SELECT ",
-            replay_columns!(),
-            " FROM replays WHERE webhook_id = $1 AND phase < 2 AND reason = ''"
-        ))
-        .bind(selection.webhook_id)
-        .fetch_optional(&mut *transaction)
-        .await;
-    }
-    sqlx::query(
-        "DELETE FROM replays WHERE instance = $1 AND webhook_id = $2 AND phase = 3 AND id NOT IN (SELECT id FROM replays \
-         WHERE instance = $1 AND webhook_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3)",
-    )
-    .bind(&selection.instance)
-    .bind(selection.webhook_id)
-    .bind(KEPT)
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(None)
+    Ok(made.rows_affected() > 0)
 }
 
 pub(super) async fn list(pool: &PgPool, instance: &str, webhook_id: i64) -> Result<Vec<StoredReplay>, sqlx::Error> {
