@@ -1,3 +1,5 @@
+//! A replay goes over everything once, and does no more than it should.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

@@ -17,6 +17,7 @@ type Any = Arc<dyn Store>;
 
 const HOOK: i64 = 1;
 const NOW: i64 = 9_000;
+const FIRST: Position = Position { time: 0, delivery_id: Uuid::nil(), number: 0 };
 const ID: Uuid = Uuid::from_u128(0xa);
 
 /// An event's delivery to the webhook.
@@ -44,7 +45,7 @@ fn new(id: Uuid, selection: Selection, total: i64) -> NewReplay {
 
 async fn count(store: &Any, wanted: &Selection) -> i64 {
     let mut sum = 0;
-    let mut after = Some(Position { time: wanted.from, delivery_id: Uuid::nil(), number: 0 });
+    let mut after = Some(Position { time: wanted.from, ..FIRST });
     while let Some(at) = after {
         let Counted { count, next, oldest, newest } = store.count_failed(wanted, at).await.unwrap();
         assert!(oldest <= newest && oldest.is_some() == (count > 0));
@@ -103,13 +104,14 @@ async fn entries(store: &Any) -> BTreeMap<Uuid, Vec<(i32, Status)>> {
     found
 }
 
-pub(crate) async fn meant_is_what_has_failed_for_good_and_in_the_range(store: Any) {
+/// Deliveries of every kind; the eighth is to be retried.
+fn of_every_kind() -> Vec<Record> {
     let of = |n, change: fn(&mut Delivery)| {
         let mut delivery = nth(n);
         change(&mut delivery);
         record(delivery, 1, failed(2000, 0))
     };
-    let records = vec![
+    vec![
         record(nth(1), 1, failed(2000, 0)),
         // The last attempt counts.
         record(nth(2), 1, failed(2000, 2010)),
@@ -133,8 +135,11 @@ pub(crate) async fn meant_is_what_has_failed_for_good_and_in_the_range(store: An
         record(delivery_of(Uuid::from_u128(1), 2), 1, failed(2000, 0)),
         record(Delivery { instance: "other".into(), ..nth(14) }, 1, failed(2000, 0)),
         record(nth(15), 1, failed(1999, 0)),
-    ];
-    store.record(records.into()).await.unwrap();
+    ]
+}
+
+pub(crate) async fn meant_is_what_has_failed_for_good_and_in_the_range(store: Any) {
+    store.record(of_every_kind().into()).await.unwrap();
     let retry = Retry { instance: "default".into(), delivery_id: nth(8).id, called_at: 8000, leased_until: 9000 };
     store.retry(retry).await.unwrap().unwrap();
 
@@ -157,8 +162,7 @@ pub(crate) async fn meant_is_what_has_failed_for_good_and_in_the_range(store: An
     ] {
         assert_eq!(count(&store, &wanted).await, expected, "{wanted:?}");
     }
-    let first = Position { time: 0, delivery_id: Uuid::nil(), number: 0 };
-    let whole = store.count_failed(&everything(), first).await.unwrap();
+    let whole = store.count_failed(&everything(), FIRST).await.unwrap();
     let expected = Counted { count: 7, oldest: Some(1999), newest: Some(5000), next: None };
     assert_eq!(whole, expected);
 
@@ -381,8 +385,7 @@ pub(crate) async fn a_long_history_is_gone_through_in_parts(store: Any) {
         });
         store.record(records.collect()).await.unwrap();
     }
-    let first = Position { time: 0, delivery_id: Uuid::nil(), number: 0 };
-    let part = store.count_failed(&everything(), first).await.unwrap();
+    let part = store.count_failed(&everything(), FIRST).await.unwrap();
     assert!(part.count < 3000 && part.next.is_some(), "{part:?}");
     assert_eq!(count(&store, &everything()).await, 3000);
     // Of a type that there is only at the end.
