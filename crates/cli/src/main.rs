@@ -11,7 +11,7 @@ mod standalone;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use commands::{apply, health, parked, publish, secrets, serve, token, verify};
+use commands::{apply, health, parked, publish, replay, secrets, serve, token, verify};
 use out::OutputClosed;
 use runtime::config::Config;
 
@@ -39,6 +39,8 @@ enum Command {
     Token(token::Token),
     /// Make the server's webhooks what a YAML or JSON file says, after showing the difference.
     Apply(apply::Apply),
+    /// Give every delivery of a webhook that failed in a range of time one more attempt, and show how that goes.
+    Replay(replay::Replay),
     /// Show, requeue or drop the messages that could not be worked on.
     #[command(subcommand)]
     Parked(parked::Parked),
@@ -82,6 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Publish(command) => command.run(&config()?).await,
         Command::Token(command) => command.run(&config()?).await,
         Command::Apply(command) => command.run(&config()?).await,
+        Command::Replay(command) => command.run(&config()?).await,
         Command::Parked(command) => command.run(&config()?).await,
         Command::Secrets(command) => command.run(&config()?).await,
         Command::Verify(command) => command.run(),

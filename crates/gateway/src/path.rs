@@ -24,6 +24,21 @@ impl<S: Send + Sync> FromRequestParts<S> for WebhookId {
     }
 }
 
+/// The id of a replay, with that of its webhook.
+pub(crate) struct ReplayId(pub(crate) i64, pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for ReplayId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await.ok();
+        let (webhook, replay) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let webhook = number(&webhook).ok_or_else(|| not_found("webhook"))?;
+        let replay = Uuid::parse_str(&replay).map_err(|_| not_found("replay"))?;
+        Ok(Self(webhook, replay))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for TokenId {
     type Rejection = Failure;
 

@@ -56,6 +56,13 @@ pub(crate) fn time_or_null(value: Json) -> Result<Option<Timestamp>, String> {
     time.map(Some).ok_or_else(|| "must be null or a time in RFC 3339, such as 2026-11-23T08:15:00Z".to_owned())
 }
 
+/// A time that must not be null.
+pub(crate) fn time(value: Json) -> Result<Option<Timestamp>, String> {
+    let text = text(value).ok();
+    let time = text.and_then(|text| proto::json::timestamp::parse(&text));
+    time.map(Some).ok_or_else(|| "must be a time in RFC 3339, such as 2026-11-23T08:15:00Z".to_owned())
+}
+
 /// How many hours an old secret goes on signing.
 pub(crate) fn overlap_hours(value: Json) -> Result<i32, String> {
     let hours = if let Json::Number(Some(number)) = value { i32::try_from(number).ok() } else { None };

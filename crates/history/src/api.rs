@@ -7,8 +7,10 @@ use proto::{
     convert::from_timestamp,
     error::{ApiError, ErrorCode},
     v1::{
-        self, DeliveryStatus, ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest,
-        GetEventResponse, ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        self, CancelReplayRequest, CancelReplayResponse, CountReplayRequest, CountReplayResponse, DeliveryStatus,
+        ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
+        GetReplayRequest, GetReplayResponse, ListEntriesRequest, ListEntriesResponse, ListReplaysRequest,
+        ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse, StartReplayRequest, StartReplayResponse,
         history_server::History,
     },
 };
@@ -29,7 +31,8 @@ use crate::{
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
                              when they came";
-const PAGE_SIZES: [usize; 4] = [15, 25, 50, 100];
+/// How many are on a page.
+pub(crate) const PAGE_SIZES: [usize; 4] = [15, 25, 50, 100];
 
 /// The service; for callers with a token.
 pub(crate) struct HistoryService {
@@ -42,11 +45,11 @@ pub(crate) struct HistoryService {
 }
 
 /// What a caller may read.
-struct Reader {
-    identity: Identity,
-    instance: String,
+pub(crate) struct Reader {
+    pub(crate) identity: Identity,
+    pub(crate) instance: String,
     /// Only entries of these; `None`: all.
-    projects: Option<Vec<i64>>,
+    pub(crate) projects: Option<Vec<i64>>,
 }
 
 #[tonic::async_trait]
@@ -135,6 +138,43 @@ impl History for HistoryService {
         }
         Ok(Response::new(event))
     }
+
+    async fn count_replay(
+        &self,
+        request: Request<CountReplayRequest>,
+    ) -> Result<Response<CountReplayResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.count(reader, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn start_replay(
+        &self,
+        request: Request<StartReplayRequest>,
+    ) -> Result<Response<StartReplayResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.start(reader, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_replays(
+        &self,
+        request: Request<ListReplaysRequest>,
+    ) -> Result<Response<ListReplaysResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.replays(reader, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_replay(&self, request: Request<GetReplayRequest>) -> Result<Response<GetReplayResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.replay(reader, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn cancel_replay(
+        &self,
+        request: Request<CancelReplayRequest>,
+    ) -> Result<Response<CancelReplayResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.cancel(reader, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl HistoryService {
@@ -142,8 +182,8 @@ impl HistoryService {
     async fn query(&self, reader: &Reader, request: &ListEntriesRequest) -> Result<(ListQuery, Cursors), GrpcStatus> {
         let mut query = query(reader, request)?;
         let refreshed = self.registry.refresh_soon().await;
-        if request.webhook_id != 0 && !self.sees(reader, request.webhook_id, refreshed)? {
-            return Err(ApiError::not_found("webhook", request.webhook_id).into());
+        if request.webhook_id != 0 {
+            self.must_see(reader, request.webhook_id, refreshed)?;
         }
         let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);
         query.page = cursors.page(&request.cursor)?;
@@ -185,11 +225,17 @@ impl HistoryService {
 
     /// Whether a delivery could be sent now, by what was known when it was `refreshed`.
     fn check_retry(&self, delivery: &Delivery, refreshed: Result<(), GrpcStatus>) -> Result<(), GrpcStatus> {
-        let refuse = |message: String| Err(ApiError::new(ErrorCode::Conflict, message).into());
         let id = delivery.webhook_id;
         if delivery.is_test {
-            return refuse(format!("a test payload cannot be retried; send webhook {id} another one"));
+            let message = format!("a test payload cannot be retried; send webhook {id} another one");
+            return Err(ApiError::new(ErrorCode::Conflict, message).into());
         }
+        self.check_sending(id, refreshed)
+    }
+
+    /// Whether a webhook's deliveries could be sent now, by what was known when it was `refreshed`.
+    pub(crate) fn check_sending(&self, id: i64, refreshed: Result<(), GrpcStatus>) -> Result<(), GrpcStatus> {
+        let refuse = |message: String| Err(ApiError::new(ErrorCode::Conflict, message).into());
         // What is known may be old.
         if let Err(error) = refreshed {
             tracing::warn!(%error, webhook_id = id, "cannot find out whether a webhook is active");
@@ -228,6 +274,17 @@ impl HistoryService {
     fn shown(&self, entry: Entry) -> v1::Entry {
         let orphaned = self.registry.is_deleted_project(&entry.delivery.instance, entry.delivery.project_id);
         entries::entry(entry, orphaned)
+    }
+
+    /// That a webhook exists for the caller; see [`HistoryService::sees`].
+    pub(crate) fn must_see(
+        &self,
+        reader: &Reader,
+        webhook_id: i64,
+        refreshed: Result<(), GrpcStatus>,
+    ) -> Result<(), GrpcStatus> {
+        let missing = || ApiError::not_found("webhook", webhook_id).into();
+        if self.sees(reader, webhook_id, refreshed)? { Ok(()) } else { Err(missing()) }
     }
 
     /// Whether a webhook exists for the caller, by what was known when it was `refreshed`; if that failed, what was known
@@ -298,6 +355,6 @@ fn query(reader: &Reader, request: &ListEntriesRequest) -> Result<ListQuery, Grp
     })
 }
 
-fn field(name: &str, message: &str) -> GrpcStatus {
+pub(crate) fn field(name: &str, message: &str) -> GrpcStatus {
     ApiError::fields(vec![(name.to_owned(), message.to_owned())]).into()
 }

@@ -3,7 +3,8 @@
 //! - The dispatcher opens events and records attempts through the service `Recording`, or through the lane `history`.
 //! - Operators read through the service `History`.
 //! - What waits here is queued again when its webhook is active, or ended.
-//! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`).
+//! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`), replays little by little
+//!   (`replay.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
 //! is dispatched once, `release.rs` what becomes of what waits.
@@ -28,6 +29,9 @@ mod queueing;
 mod recording;
 mod registry;
 mod release;
+pub mod replay;
+mod replaying;
+mod replays;
 pub mod store;
 mod sweep;
 
@@ -76,6 +80,12 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         clock: Arc::clone(&parts.clock),
     };
     tasks.spawn("history release", release.run(shutdown.clone()));
+    let replaying = replaying::Replaying {
+        store: Arc::clone(&parts.store),
+        registry: Arc::clone(&registry),
+        clock: Arc::clone(&parts.clock),
+    };
+    tasks.spawn("history replays", replaying.run(shutdown.clone()));
     let claims = release::forget_claims(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
     tasks.spawn("history claims", claims);
 

@@ -88,6 +88,11 @@ impl Wait {
         Self { number, hold_reason, generation: 1, leased_until, manual: true, ..Self::new(WaitState::Held, now, now) }
     }
 
+    /// A wait for an attempt that somebody asks for, which is queued when it is its turn.
+    pub(crate) const fn requested(number: i32, now: i64) -> Self {
+        Self { generation: 0, ..Self::manual(number, now, 0) }
+    }
+
     /// A wait here.
     const fn held(reason: HoldReason, due_at: i64, since: i64) -> Self {
         Self { hold_reason: reason.code(), ..Self::new(WaitState::Held, due_at, since) }

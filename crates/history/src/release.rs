@@ -22,6 +22,8 @@ use crate::{
 
 /// How often the subscription service is asked and what waits is looked at.
 const EVERY: Duration = Duration::from_millis(500);
+/// The same while something is queued little by little that somebody has asked for: most endpoints are faster than that.
+const SOON: Duration = Duration::from_millis(100);
 /// How long a delivery waits for its webhook to be activated.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
@@ -45,8 +47,20 @@ pub(crate) struct Release {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Whether more may be released at once.
-struct More(bool);
+/// When more may be released; the later ones come first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum More {
+    Later,
+    Soon,
+    Now,
+}
+
+/// What was taken of a webhook.
+struct Taken {
+    count: usize,
+    /// Whether somebody has asked for an attempt among them.
+    manual: bool,
+}
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
@@ -78,17 +92,19 @@ impl Release {
             }
             troubled = round.is_err();
             // A backlog goes on at once. That ends: what was released is not taken again before its lease has run out.
-            if matches!(round, Ok(More(true))) {
-                continue;
-            }
-            if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            let pause = match round {
+                Ok(More::Now) => continue,
+                Ok(More::Soon) => SOON,
+                Ok(More::Later) | Err(_) => EVERY,
+            };
+            if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }
         }
     }
 
     async fn round(&self, all_deleted: bool) -> Result<More, Trouble> {
-        let mut more = More(false);
+        let mut more = More::Later;
         let refreshed = self.registry.refresh().await.map_err(Trouble::Configuration);
         // What is known stays true for most webhooks; without anything known, nothing is certain.
         if let Some(version) = self.registry.version() {
@@ -146,7 +162,7 @@ impl Release {
     /// Queues held deliveries of active webhooks again, some of each. One turn only: what is active is to be asked again
     /// before the next.
     async fn release(&self, version: i64) -> Result<More, Trouble> {
-        let mut more = More(false);
+        let mut more = More::Later;
         for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
             let now = self.clock.now();
             let take = TakeHeld {
@@ -159,19 +175,23 @@ impl Release {
                 limit: RELEASE,
             };
             let taken = self.queue_again(take).await?;
-            more.0 |= i64::try_from(taken).is_ok_and(|taken| taken == RELEASE);
+            if i64::try_from(taken.count).is_ok_and(|count| count == RELEASE) {
+                more = More::Now;
+            }
             // No more of these at once: the next are for when these have been worked on.
-            self.queue_again(TakeHeld { timed: true, limit: TIMED, ..take }).await?;
+            let timed = self.queue_again(TakeHeld { timed: true, limit: TIMED, ..take }).await?;
+            if timed.manual {
+                more = more.max(More::Soon);
+            }
         }
         Ok(more)
     }
 
-    /// Answers how many were taken.
-    async fn queue_again(&self, take: TakeHeld) -> Result<usize, Trouble> {
+    async fn queue_again(&self, take: TakeHeld) -> Result<Taken, Trouble> {
         let webhook_id = take.webhook_id;
         let lane = if take.timed { Lane::DeliverSlow } else { Lane::DeliverFast };
         let taken = self.store.take_held(take).await?;
-        let count = taken.len();
+        let (count, manual) = (taken.len(), taken.iter().any(|held| held.manual));
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
         if !bodiless.is_empty() {
             // It may be in a record that has not come yet. Tried again when the lease has run out.
@@ -181,7 +201,7 @@ impl Release {
         if queued > 0 && !take.timed {
             tracing::info!(webhook_id, deliveries = queued, "held deliveries are queued again");
         }
-        Ok(count)
+        Ok(Taken { count, manual })
     }
 
     /// Queues test payloads again that could not be sent at once; they wait for no activation.

@@ -25,6 +25,7 @@ mod parked;
 mod pausing;
 mod quota;
 mod reference;
+mod replay;
 mod rest_input;
 mod retries;
 mod roles;

@@ -2,9 +2,11 @@
 
 pub(crate) mod apply;
 pub(crate) mod config;
+mod confirm;
 pub(crate) mod health;
 pub(crate) mod parked;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod token;

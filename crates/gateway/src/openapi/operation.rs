@@ -30,7 +30,7 @@ const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#;
 /// so that neither has what the other lacks.
 pub(crate) struct Route {
     pub(crate) method: Method,
-    /// Below `/api/v1`, with `{id}` in the place of an id.
+    /// Below `/api/v1`, with `{id}` in the place of an id, `{replay_id}` in that of a second one.
     pub(crate) path: &'static str,
     pub(crate) operation: Operation,
     pub(crate) handler: MethodRouter<Services>,
@@ -96,11 +96,16 @@ impl Operation {
 
     /// Its path has the id of such an object.
     pub(crate) fn of(mut self, object: &str, id: Value, example: impl Into<Value>) -> Self {
+        self.errors.push(ErrorCode::NotFound);
+        self.within("id", object, id, example)
+    }
+
+    /// Its path has the id of such an object beside that of another.
+    pub(crate) fn within(mut self, name: &str, object: &str, id: Value, example: impl Into<Value>) -> Self {
         self.parameters.push(json!({
-            "name": "id", "in": "path", "required": true, "schema": id, "example": example.into(),
+            "name": name, "in": "path", "required": true, "schema": id, "example": example.into(),
             "description": format!("The id of the {object}. What cannot be an id is one that does not exist: 404."),
         }));
-        self.errors.push(ErrorCode::NotFound);
         self
     }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     conformance::operation,
+    fake::REPLAY,
     schema_check::{Unknown, mistakes},
     support::{Answer, Api},
 };
@@ -41,6 +42,11 @@ fn operations(document: &Value) -> Vec<(String, &String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item)| members(item).map(move |(method, about)| (method.to_uppercase(), path, about));
     paths.iter().flat_map(of_path).collect()
+}
+
+/// A path with ids of what exists.
+fn addressed(path: &str) -> String {
+    path.replace("{id}", "7").replace("{replay_id}", REPLAY)
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -80,7 +86,7 @@ async fn router_and_document_have_the_same_routes() {
     let document = api.document().await;
     let mut found = 0;
     for (path, _) in members(&document["paths"]) {
-        let (_, address) = (path, path.replace("{id}", "7"));
+        let address = addressed(path);
         for method in METHODS {
             let documented = operation(document, method, &address).is_some();
             let answer = api.send("admin", method, &address, None).await;
@@ -88,7 +94,7 @@ async fn router_and_document_have_the_same_routes() {
             found += usize::from(documented);
         }
     }
-    assert_eq!((found, operations(document).len()), (24, 24));
+    assert_eq!((found, operations(document).len()), (28, 28));
 }
 
 #[tokio::test]
@@ -195,8 +201,7 @@ async fn examples_of_requests_are_accepted() {
     let api = Api::new();
     for (method, path, about) in operations(api.document().await) {
         for (name, example) in members(&about["requestBody"]["content"]["application/json"]["examples"]) {
-            let answer =
-                api.send("admin", &method, &path.replace("{id}", "7"), Some(&example["value"].to_string())).await;
+            let answer = api.send("admin", &method, &addressed(path), Some(&example["value"].to_string())).await;
             assert!(answer.status < 300, "{method} {path} {name}: {}", answer.text);
         }
     }

@@ -2,20 +2,17 @@
 //! `down` has every call fail, `later-down` has every call fail but the first question, who it stands for.
 
 mod answers;
+mod history;
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use futures::{Stream, StreamExt as _, stream};
 use proto::{
     error::{ApiError, ErrorCode},
-    v1::{self, history_server::History, webhooks_server::Webhooks},
+    v1::{self, webhooks_server::Webhooks},
 };
 use tonic::{Request, Response, Status};
 
-use self::answers::{cancelled, explanation, exported, failed, pending, whole};
+use self::answers::explanation;
 use crate::shown;
 
 /// A delivery that exists.
@@ -25,7 +22,9 @@ pub(crate) const EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9a03";
 /// The same, with a payload that is no text.
 pub(crate) const BROKEN_EVENT: &str = "5f0c1c5e-8a4b-4d5e-9c3a-6b1f2e7d9aff";
 /// A webhook whose deliveries cannot be exported now.
-const BUSY: i64 = 99;
+pub(crate) const BUSY: i64 = 99;
+/// A replay of every webhook.
+pub(crate) const REPLAY: &str = "0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a70";
 /// Number of webhooks and of tokens in lists.
 pub(crate) const TOTAL: i64 = 40;
 
@@ -306,64 +305,5 @@ impl Webhooks for Fake {
     async fn revoke_token(&self, request: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
         known("token", self.enter(request)?.id)?;
         Ok(Response::new(v1::RevokeTokenResponse {}))
-    }
-}
-
-#[tonic::async_trait]
-impl History for Fake {
-    async fn list_entries(&self, request: Request<v1::ListEntriesRequest>) -> Answer<v1::ListEntriesResponse> {
-        let asked = self.enter(request)?;
-        let next_cursor = if asked.cursor.is_empty() { "older" } else { "" }.into();
-        let entries = vec![pending("b"), failed("a"), cancelled("c")];
-        Ok(Response::new(v1::ListEntriesResponse { entries, next_cursor, prev_cursor: asked.cursor }))
-    }
-
-    type ExportEntriesStream = Pin<Box<dyn Stream<Item = Result<v1::ExportEntriesResponse, Status>> + Send>>;
-
-    async fn export_entries(&self, request: Request<v1::ExportEntriesRequest>) -> Answer<Self::ExportEntriesStream> {
-        let asked = self.enter(request)?;
-        if asked.webhook_id == BUSY {
-            return Err(ApiError::new(ErrorCode::RateLimited, "too many exports").into());
-        }
-        Ok(Response::new(stream::iter(exported(&asked.cursor)).boxed()))
-    }
-
-    async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Answer<v1::GetEventResponse> {
-        let event_id = self.enter(request)?.event_id;
-        let payload = match event_id.as_str() {
-            EVENT => r#"{"a":1.10}"#.into(),
-            BROKEN_EVENT => vec![0xff].into(),
-            _ => return Err(ApiError::not_found("event", event_id).into()),
-        };
-        Ok(Response::new(v1::GetEventResponse { event_id, event_type: "run.completed".into(), project_id: 3, payload }))
-    }
-
-    async fn retry_delivery(&self, request: Request<v1::RetryDeliveryRequest>) -> Answer<v1::RetryDeliveryResponse> {
-        let delivery_id = self.enter(request)?.delivery_id;
-        if delivery_id != DELIVERY {
-            return Err(ApiError::not_found("delivery", delivery_id).into());
-        }
-        Ok(Response::new(v1::RetryDeliveryResponse { delivery_id, attempt: 2 }))
-    }
-
-    async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::GetDeliveryResponse> {
-        let id = self.enter(request)?.delivery_id;
-        let of_event = domain::delivery_id(EVENT.parse().unwrap(), 7);
-        if id != DELIVERY && id != of_event.to_string() {
-            return Err(ApiError::not_found("delivery", id).into());
-        }
-        let delivery = v1::Delivery {
-            id,
-            event_id: "e".into(),
-            event_type: "run.completed".into(),
-            webhook_id: 1,
-            project_id: 3,
-            status: v1::DeliveryStatus::Pending.into(),
-            is_test: false,
-            created_at: at(1_800_000_000, 0),
-            entries: vec![whole(failed("a")), pending("b")],
-            orphaned: true,
-        };
-        Ok(Response::new(v1::GetDeliveryResponse { delivery: Some(delivery) }))
     }
 }

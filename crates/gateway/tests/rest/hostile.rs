@@ -15,7 +15,7 @@ use crate::support::Api;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static API: LazyLock<Api> = LazyLock::new(Api::new);
 
-const PATHS: [&str; 17] = [
+const PATHS: [&str; 20] = [
     "/webhooks",
     "/webhooks/7",
     "/webhooks/7/activate",
@@ -27,6 +27,9 @@ const PATHS: [&str; 17] = [
     "/webhooks/deliveries",
     "/webhooks/deliveries/0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69",
     "/webhooks/events",
+    "/webhooks/7/replay",
+    "/webhooks/7/replays",
+    "/webhooks/7/replays/0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a70",
     "/projects",
     "/tokens",
     "/tokens/7",
@@ -35,7 +38,7 @@ const PATHS: [&str; 17] = [
     "/docs.css",
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "PUT"];
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 17] = [
     "name",
     "url",
     "type",
@@ -50,6 +53,9 @@ const MEMBERS: [&str; 14] = [
     "expires_at",
     "all_instances",
     "id",
+    "from",
+    "to",
+    "count_only",
 ];
 const PARAMETERS: [&str; 9] =
     ["page", "per_page", "status", "cursor", "active", "type", "project", "q", "validate_only"];

@@ -17,6 +17,7 @@ mod fake;
 mod guarding;
 mod hostile;
 mod refusals;
+mod replaying;
 mod schema_check;
 mod shown;
 mod support;

@@ -3,7 +3,10 @@
 use axum::{body::Body, http::header};
 use serde_json::json;
 
-use crate::{fake::DELIVERY, support::Api};
+use crate::{
+    fake::{DELIVERY, REPLAY as ONE},
+    support::Api,
+};
 
 /// Method, path with a place for an id, an id that exists, a body that fits.
 type Route = (&'static str, &'static str, &'static str, Option<&'static str>);
@@ -13,7 +16,9 @@ const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
 const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
-const ROUTES: [Route; 21] = [
+const REPLAY: &str = r#"{"from":"2026-11-23T08:15:00Z"}"#;
+
+const ROUTES: [Route; 25] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -32,6 +37,10 @@ const ROUTES: [Route; 21] = [
     ("GET", "/webhooks/deliveries/export", "", None),
     ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
     ("GET", "/webhooks/events", "", None),
+    ("POST", "/webhooks/ID/replay", "7", Some(REPLAY)),
+    ("GET", "/webhooks/ID/replays", "7", None),
+    ("GET", "/webhooks/7/replays/ID", ONE, None),
+    ("DELETE", "/webhooks/7/replays/ID", ONE, None),
     ("GET", "/tokens", "", None),
     ("POST", "/tokens", "", Some(TOKEN)),
     ("DELETE", "/tokens/ID", "7", None),
@@ -151,7 +160,9 @@ async fn unknown_parameters_are_named() {
         let text = answer.json["errors"]["colour"][0].as_str().unwrap().to_owned();
         let known = match (route.0, route.1) {
             ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
-            ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
+            ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes" | "/webhooks/ID/replays") => {
+                "known are page, per_page"
+            }
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
             ("GET", "/webhooks/deliveries/export") => {
                 "known are format, webhook, status, event, from, to, test, cursor"
@@ -240,8 +251,11 @@ async fn ids_that_are_none_do_not_exist() {
         }
         assert!(api.fake.calls().is_empty(), "{route:?}");
         if route.1 != "/webhooks/ID/deliveries" {
-            let unknown =
-                if route.2 == DELIVERY { "0190a8f2-5b7e-7c1d-9a3e-000000000000" } else { "9223372036854775807" };
+            let unknown = if [DELIVERY, ONE].contains(&route.2) {
+                "0190a8f2-5b7e-7c1d-9a3e-000000000000"
+            } else {
+                "9223372036854775807"
+            };
             api.send("admin", route.0, &route.1.replace("ID", unknown), route.3).await.refused(404, "not_found", &[]);
             assert_eq!(api.fake.calls().len(), 1, "{route:?}");
         }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
-    store::{Completion, Entry, Exported, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    replay::{Counted, NewReplay, Replay, Selection, Step},
+    store::{Completion, Entry, Exported, ListQuery, Position, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -75,6 +76,34 @@ impl Store for Silent {
     }
 
     async fn retry(&self, _: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn count_failed(&self, _: &Selection, _: Position) -> Result<Counted, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn start_replay(&self, _: NewReplay) -> Result<Option<Replay>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn replays(&self, _: &str, _: i64) -> Result<Vec<Replay>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn replay(&self, _: &str, _: Uuid) -> Result<Option<Replay>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn cancel_replay(&self, _: Uuid, _: &str) -> Result<bool, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn advance_replay(&self, _: Step) -> Result<bool, StoreError> {
         Err(NOTHING)
     }
 

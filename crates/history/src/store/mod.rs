@@ -10,13 +10,17 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
+use crate::{
+    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    replay::{Counted, NewReplay, Replay, Selection, Step},
+};
 
 mod check;
 mod export;
 mod list;
 mod postgres;
 mod read;
+mod replays;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -279,6 +283,30 @@ pub trait Store: Send + Sync + 'static {
     /// Has a delivery that has failed for good wait for one more attempt, and takes it at once. Of calls at the same time
     /// one does.
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError>;
+
+    /// Counts a part of the failed deliveries that are meant, from a position on.
+    async fn count_failed(&self, wanted: &Selection, after: Position) -> Result<Counted, StoreError>;
+
+    /// Starts a replay. Of a webhook there is one at a time: if one runs, that is answered, and nothing started.
+    async fn start_replay(&self, new: NewReplay) -> Result<Option<Replay>, StoreError>;
+
+    /// The replays of a webhook, newest first; the last hundred.
+    async fn replays(&self, instance: &str, webhook_id: i64) -> Result<Vec<Replay>, StoreError>;
+
+    /// A replay of an instance; `None`: it has none such.
+    async fn replay(&self, instance: &str, id: Uuid) -> Result<Option<Replay>, StoreError>;
+
+    /// Has a replay ask for nothing more, because of `reason`; false: it is over or cancelled already. What it has asked
+    /// for is taken back by its next step.
+    async fn cancel_replay(&self, id: Uuid, reason: &str) -> Result<bool, StoreError>;
+
+    /// The replays that are to be moved on, with their webhooks.
+    async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError>;
+
+    /// Moves a replay on: counts what has ended, has further failed deliveries wait for one more attempt each, or takes
+    /// back what it has asked for, or ends it. Answers whether more can be done at once. Of calls at the same time one
+    /// does it.
+    async fn advance_replay(&self, step: Step) -> Result<bool, StoreError>;
 
     /// Their messages are durable: they wait no longer here, unless something came in between.
     async fn released(&self, released: &[Released]) -> Result<(), StoreError>;

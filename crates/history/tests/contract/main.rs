@@ -11,6 +11,7 @@ mod open;
 mod read;
 mod record;
 mod release;
+mod replays;
 mod timed;
 
 /// Runs each test against each store.
@@ -84,6 +85,14 @@ contract! {
     manual::a_retry_that_was_not_queued_is_taken_again_and_late_records_do_not_end_it,
     manual::a_test_is_pending_and_taken_at_once_and_only_once,
     manual::held_tests_are_taken_whatever_they_are_held_for,
+    replays::meant_is_what_has_failed_for_good_and_in_the_range,
+    replays::each_gets_one_attempt_a_few_at_a_time,
+    replays::steps_at_the_same_time_ask_once,
+    replays::one_replay_of_a_webhook_runs_at_a_time,
+    replays::a_cancelled_replay_takes_back_what_waits_here,
+    replays::a_replay_waits_with_its_webhook_and_ends_with_it,
+    replays::what_was_retried_meanwhile_is_left_alone,
+    replays::a_long_history_is_gone_through_in_parts,
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
     read::a_delivery_has_everything,

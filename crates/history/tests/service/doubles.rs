@@ -14,8 +14,9 @@ use bytes::Bytes;
 use domain::{Identity, Role};
 use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Entry, Exported, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
+        Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
         WholeDelivery,
     },
 };
@@ -297,6 +298,34 @@ impl Store for Flaky {
 
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
         self.store.retry(retry).await
+    }
+
+    async fn count_failed(&self, wanted: &Selection, after: Position) -> Result<Counted, StoreError> {
+        self.store.count_failed(wanted, after).await
+    }
+
+    async fn start_replay(&self, new: NewReplay) -> Result<Option<Replay>, StoreError> {
+        self.store.start_replay(new).await
+    }
+
+    async fn replays(&self, instance: &str, webhook_id: i64) -> Result<Vec<Replay>, StoreError> {
+        self.store.replays(instance, webhook_id).await
+    }
+
+    async fn replay(&self, instance: &str, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        self.store.replay(instance, id).await
+    }
+
+    async fn cancel_replay(&self, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+        self.store.cancel_replay(id, reason).await
+    }
+
+    async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        self.store.unfinished_replays().await
+    }
+
+    async fn advance_replay(&self, step: Step) -> Result<bool, StoreError> {
+        self.store.advance_replay(step).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod lane;
 mod manual;
 mod reading;
 mod recording;
+mod replays;
 mod started;
 mod timed;
 mod waiting;

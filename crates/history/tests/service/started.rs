@@ -70,6 +70,10 @@ impl Started {
         Self { queue, subscription, store, clock, bare: own.channel(), recording, tasks, _folder: folder }
     }
 
+    pub(crate) fn history(&self) -> HistoryClient<GrpcChannel> {
+        HistoryClient::new(self.bare.clone())
+    }
+
     pub(crate) async fn record(&self, records: Vec<AttemptRecord>) {
         self.recording.clone().record(RecordRequest { records }).await.unwrap();
     }
@@ -108,7 +112,7 @@ impl Started {
     }
 }
 
-fn with_token<T>(token: &str, message: T) -> Request<T> {
+pub(crate) fn with_token<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request

@@ -2,9 +2,9 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    CreateTokenRequest, DropParkedRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest, ListParkedRequest,
-    ListProjectsRequest, ListTokensRequest, ListWebhooksRequest, RequeueParkedRequest, RetryDeliveryRequest,
-    RevokeTokenRequest,
+    CancelReplayRequest, CreateTokenRequest, DropParkedRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest,
+    GetReplayRequest, ListParkedRequest, ListProjectsRequest, ListTokensRequest, ListWebhooksRequest,
+    RequeueParkedRequest, RetryDeliveryRequest, RevokeTokenRequest,
 };
 use tonic::{Code, Status};
 
@@ -12,7 +12,7 @@ use super::{
     callers,
     cells::{Pair, check_code},
     other_calls::{WhoseToken, listed, token_to_revoke, works},
-    standing::{Past, PastEvent, Standing},
+    standing::{Past, PastEvent, PastReplay, Standing},
     world::{NEVER, World, ensure},
 };
 
@@ -32,6 +32,8 @@ pub(super) enum Call {
     Delivery(Past),
     Retry(Past),
     Event(PastEvent),
+    GetReplay(PastReplay),
+    CancelReplay(PastReplay),
     ListParked,
     RequeueParked,
     DropParked,
@@ -50,6 +52,8 @@ impl Call {
             Self::Delivery(_) => ("History", "GetDelivery"),
             Self::Retry(_) => ("History", "RetryDelivery"),
             Self::Event(_) => ("History", "GetEvent"),
+            Self::GetReplay(_) => ("History", "GetReplay"),
+            Self::CancelReplay(_) => ("History", "CancelReplay"),
             Self::ListParked => ("Operations", "ListParked"),
             Self::RequeueParked => ("Operations", "RequeueParked"),
             Self::DropParked => ("Operations", "DropParked"),
@@ -77,6 +81,8 @@ impl Call {
             Self::Delivery(past) => check_delivery(&grpc, standing, past, expected).await,
             Self::Retry(past) => check_retry(&grpc, standing, past, expected).await,
             Self::Event(past) => check_event(&grpc, standing, past, expected).await,
+            Self::GetReplay(past) => check_replay(&grpc, standing, (false, past), expected).await,
+            Self::CancelReplay(past) => check_replay(&grpc, standing, (true, past), expected).await,
             Self::ListParked => {
                 check_code(&grpc.operations().list_parked(ListParkedRequest::default()).await, expected)
             }
@@ -188,6 +194,34 @@ async fn check_retry(grpc: &Grpc, standing: &Standing, past: Past, expected: Cod
         return check_alike(Pair { hidden: id, never }, answer, send(never).await);
     }
     Ok(())
+}
+
+async fn check_replay(
+    grpc: &Grpc,
+    standing: &Standing,
+    (cancels, past): (bool, PastReplay),
+    expected: Code,
+) -> Result<(), String> {
+    let (webhook_id, id) = standing.replay(past);
+    let send = async |id: &str| {
+        let (mut history, replay_id) = (grpc.history(), id.to_owned());
+        if cancels {
+            let request = CancelReplayRequest { webhook_id, replay_id };
+            return history.cancel_replay(request).await.map(|answer| answer.into_inner().replay);
+        }
+        let request = GetReplayRequest { webhook_id, replay_id };
+        history.get_replay(request).await.map(|answer| answer.into_inner().replay)
+    };
+    let answer = send(id).await;
+    check_code(&answer, expected)?;
+    match answer {
+        Ok(found) => ensure(found.as_ref().is_some_and(|found| found.id == id), || format!("answered {found:?}")),
+        Err(status) if expected == Code::NotFound => {
+            let never = standing.replay(PastReplay::NoReplay(past.hook())).1;
+            check_alike(Pair { hidden: id, never }, Err(status), send(never).await.map(drop))
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 async fn check_event(grpc: &Grpc, standing: &Standing, past: PastEvent, expected: Code) -> Result<(), String> {

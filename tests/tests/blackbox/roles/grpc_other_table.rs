@@ -5,8 +5,8 @@ use tonic::Code::{FailedPrecondition as FP, InvalidArgument as IA, NotFound as N
 use super::{
     callers::Instance::{Default, Other},
     grpc_other_calls::Call::{
-        self, Caller, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, DropParked, Event, ListParked,
-        ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
+        self, Caller, CancelReplay, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, DropParked, Event,
+        GetReplay, ListParked, ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
     },
     grpc_webhook_table::{PD, Row, UN},
     other_calls::WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
@@ -14,11 +14,12 @@ use super::{
         Hook::{Arrived, Both, Deleted, Empty, Everyone, Foreign, Left, Mixed, OtherAll, OtherOwn, Own},
         Past::{Never, NoUuid, Of},
         PastEvent::{In, NoEvent, Unheard},
+        PastReplay::{NoReplay, NoReplayUuid, Part, Whole},
     },
 };
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 50] = [
+pub(super) const TABLE: [(Call, Row); 82] = [
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
     (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
@@ -65,6 +66,41 @@ pub(super) const TABLE: [(Call, Row); 50] = [
     (Retry(Of(OtherAll, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, NF]),
     (Retry(Never),               [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
     (Retry(NoUuid),              [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+
+    // Of all projects: a system administrator's business. All of them are done, so that there is nothing to cancel.
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (GetReplay(Whole(Own)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(Mixed)),    [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(Foreign)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(Everyone)), [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(Empty)),    [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(Deleted)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Whole(OtherOwn)), [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
+    (GetReplay(Whole(OtherAll)), [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF]),
+    (GetReplay(Part(Own)),       [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Part(Both)),      [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Part(Foreign)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF]),
+    (GetReplay(Part(Left)),      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Part(Arrived)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),
+    (GetReplay(Part(OtherOwn)),  [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK]),
+    (GetReplay(NoReplay(Own)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (GetReplay(NoReplayUuid(Own)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (CancelReplay(Whole(Own)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(Mixed)), [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(Foreign)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(Everyone)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(Empty)), [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(Deleted)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Whole(OtherOwn)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, NF]),
+    (CancelReplay(Whole(OtherAll)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, NF]),
+    (CancelReplay(Part(Own)),    [UN, UN, UN, UN,  PD, PD, PD,  FP, FP, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Part(Both)),   [UN, UN, UN, UN,  PD, PD, PD,  FP, FP, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Part(Foreign)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, FP,  FP, FP,  NF, NF]),
+    (CancelReplay(Part(Left)),   [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Part(Arrived)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF]),
+    (CancelReplay(Part(OtherOwn)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  FP, FP]),
+    (CancelReplay(NoReplay(Own)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
+    (CancelReplay(NoReplayUuid(Own)),[UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF]),
 
     // A project administrator reads the events of its projects, whoever got them.
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12

@@ -2,9 +2,10 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest, GetWebhookRequest,
-    ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent, TestWebhookRequest,
-    UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
+    ActivateWebhookRequest, CountReplayRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest,
+    GetWebhookRequest, ListEntriesRequest, ListReplaysRequest, ListWebhookChangesRequest, RegenerateSecretRequest,
+    ReplaySelection, SampleEvent, StartReplayRequest, TestWebhookRequest, UpdateWebhookRequest, Webhook,
+    explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -30,11 +31,21 @@ pub(super) enum Call {
     Test,
     /// Its history.
     Entries,
+    /// Trying again what has failed, of which there is nothing.
+    StartReplay,
+    CountReplay,
+    ListReplays,
 }
 
 const RENAMED: &str = "renamed";
 /// A version that no webhook has.
 const STALE: i64 = 900_000_001;
+
+/// All that has failed of a webhook.
+fn everything(webhook_id: i64) -> ReplaySelection {
+    let from = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    ReplaySelection { webhook_id, from, to: None, events: Vec::new() }
+}
 
 impl Call {
     /// Service and method, as the schema has them.
@@ -50,6 +61,9 @@ impl Call {
             Self::Explain => ("Webhooks", "ExplainWebhook"),
             Self::Test => ("Webhooks", "TestWebhook"),
             Self::Entries => ("History", "ListEntries"),
+            Self::StartReplay => ("History", "StartReplay"),
+            Self::CountReplay => ("History", "CountReplay"),
+            Self::ListReplays => ("History", "ListReplays"),
         }
     }
 
@@ -101,6 +115,19 @@ impl Call {
                 grpc.history().list_entries(request).await?;
                 None
             }
+            Self::StartReplay => {
+                grpc.history().start_replay(StartReplayRequest { selection: Some(everything(id)) }).await?;
+                None
+            }
+            Self::CountReplay => {
+                grpc.history().count_replay(CountReplayRequest { selection: Some(everything(id)) }).await?;
+                None
+            }
+            Self::ListReplays => {
+                let request = ListReplaysRequest { webhook_id: id, ..ListReplaysRequest::default() };
+                grpc.history().list_replays(request).await?;
+                None
+            }
         })
     }
 
@@ -121,6 +148,7 @@ impl Call {
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
             Self::Changes | Self::Explain | Self::Test | Self::Entries => before == after,
+            Self::StartReplay | Self::CountReplay | Self::ListReplays => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, || format!("{self:?} has made {after:?} of {before:?}"))

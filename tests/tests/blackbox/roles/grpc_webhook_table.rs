@@ -12,7 +12,7 @@ pub(super) const UN: Code = Code::Unauthenticated;
 pub(super) const PD: Code = Code::PermissionDenied;
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Rows<Row>); 12] = [
+pub(super) const TABLE: [(Call, Rows<Row>); 15] = [
     //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Call::Get, Rows {
         own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
@@ -183,6 +183,51 @@ pub(super) const TABLE: [(Call, Rows<Row>); 12] = [
         other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
         other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
         deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+    }),
+    // A webhook without a project left is inactive, and a deleted one gets nothing more.
+    //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Call::StartReplay, Rows {
+        own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        foreign:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF],
+        everyone:       [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        empty:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF],
+        other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
+        other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
+        deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  FP, FP,  NF, NF],
+        never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+    }),
+    // Counting is reading.
+    //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Call::CountReplay, Rows {
+        own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        foreign:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF],
+        everyone:       [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        empty:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
+        other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
+        deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+    }),
+    // Replays stay as history does.
+    //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Call::ListReplays, Rows {
+        own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        foreign:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF],
+        everyone:       [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        empty:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
+        other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
+        deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
         never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
         no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
     }),

@@ -9,7 +9,7 @@ use tonic::Code;
 use super::{
     callers::{self, Caller, Instance},
     cells::{Pair, check_status},
-    standing::{Past, Standing},
+    standing::{Past, PastReplay, Standing},
     world::{NEVER, WEBHOOKS, World, ensure},
 };
 
@@ -25,6 +25,8 @@ pub(super) enum Call {
     AllEntriesMistaken,
     Delivery(Past),
     Retry(Past),
+    Replay(PastReplay),
+    CancelReplay(PastReplay),
     Catalogue,
     Projects,
     Tokens,
@@ -61,6 +63,8 @@ impl Call {
             Self::AllEntries | Self::AllEntriesMistaken => ("get", "/webhooks/deliveries"),
             Self::Delivery(_) => ("get", "/webhooks/deliveries/{id}"),
             Self::Retry(_) => ("post", "/webhooks/deliveries/{id}/retry"),
+            Self::Replay(_) => ("get", "/webhooks/{id}/replays/{replay_id}"),
+            Self::CancelReplay(_) => ("delete", "/webhooks/{id}/replays/{replay_id}"),
             Self::Catalogue => ("get", "/webhooks/events"),
             Self::Projects => ("get", "/projects"),
             Self::Tokens => ("get", "/tokens"),
@@ -89,6 +93,8 @@ impl Call {
             Self::AllEntriesMistaken => check_list(&rest, &format!("{WEBHOOKS}/deliveries?per_page=7"), expected).await,
             Self::Delivery(past) => check_delivery(&rest, standing, past, expected).await,
             Self::Retry(past) => check_retry(&rest, standing, past, expected).await,
+            Self::Replay(past) => check_replay(&rest, standing, (Method::GET, past), expected).await,
+            Self::CancelReplay(past) => check_replay(&rest, standing, (Method::DELETE, past), expected).await,
             Self::Catalogue => check_list(&rest, &format!("{WEBHOOKS}/events"), expected).await,
             Self::Projects => check_list(&rest, "/api/v1/projects", expected).await,
             Self::Tokens => check_list(&rest, TOKENS, expected).await,
@@ -125,6 +131,29 @@ async fn check_delivery(rest: &Rest, standing: &Standing, past: Past, expected: 
     // What is no UUID cannot be the id of anything hidden.
     if expected == 404 && past != Past::NoUuid {
         let never = standing.delivery(Past::Never);
+        return Pair { hidden: id, never }.check(&answer, &send(never).await);
+    }
+    Ok(())
+}
+
+async fn check_replay(
+    rest: &Rest,
+    standing: &Standing,
+    (method, past): (Method, PastReplay),
+    expected: u16,
+) -> Result<(), String> {
+    let (hook, id) = standing.replay(past);
+    let send = async |id: &str| -> Answer {
+        rest.send(method.clone(), &format!("{WEBHOOKS}/{hook}/replays/{id}"), None).await
+    };
+    let answer = send(id).await;
+    check_status(&answer, expected)?;
+    if expected == 200 {
+        let result = &answer.json["result"];
+        return ensure(result["id"] == id && result["webhook_id"] == hook, || format!("answered {}", answer.json));
+    }
+    if expected == 404 && matches!(past, PastReplay::Whole(_) | PastReplay::Part(_)) {
+        let never = standing.replay(PastReplay::NoReplay(past.hook())).1;
         return Pair { hidden: id, never }.check(&answer, &send(never).await);
     }
     Ok(())

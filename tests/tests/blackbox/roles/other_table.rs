@@ -3,15 +3,16 @@
 use super::{
     other_calls::{
         Call::{
-            self, AllEntries, AllEntriesMistaken, Catalogue, Delivery, Docs, DocsStyle, MakeToken, MakeTokenForAll,
-            MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress, NoSuchMethod, OpenApi, Projects, Retry, Revoke,
-            Tokens, Webhooks,
+            self, AllEntries, AllEntriesMistaken, CancelReplay, Catalogue, Delivery, Docs, DocsStyle, MakeToken,
+            MakeTokenForAll, MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress, NoSuchMethod, OpenApi, Projects,
+            Replay, Retry, Revoke, Tokens, Webhooks,
         },
         WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
     },
     standing::{
         Hook::{Arrived, Both, Deleted, Empty, Everyone, Foreign, Left, Mixed, OtherAll, OtherOwn, Own},
         Past::{Never, NoUuid, Of},
+        PastReplay::{NoReplay, NoReplayUuid, Part, Whole},
     },
     webhook_table::Row,
 };
@@ -20,7 +21,7 @@ use super::{
 /// history of all webhooks together are a system administrator's: others may not use those routes (403), whatever they
 /// ask for there.
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 50] = [
+pub(super) const TABLE: [(Call, Row); 82] = [
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Webhooks,                   [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),
     (AllEntries,                 [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
@@ -59,6 +60,41 @@ pub(super) const TABLE: [(Call, Row); 50] = [
     (Retry(Of(OtherAll, 1)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 404]),
     (Retry(Never),               [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
     (Retry(NoUuid),              [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+
+    // Of all projects: a system administrator's business. All of them are done, so that there is nothing to cancel (409).
+    //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
+    (Replay(Whole(Own)),         [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(Mixed)),       [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(Foreign)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(Everyone)),    [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(Empty)),       [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(Deleted)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Whole(OtherOwn)),    [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 404]),
+    (Replay(Whole(OtherAll)),    [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 404]),
+    (Replay(Part(Own)),          [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404]),
+    (Replay(Part(Both)),         [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404]),
+    (Replay(Part(Foreign)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 200,  200, 200,  404, 404]),
+    (Replay(Part(Left)),         [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Part(Arrived)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404]),
+    (Replay(Part(OtherOwn)),     [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 200]),
+    (Replay(NoReplay(Own)),      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+    (Replay(NoReplayUuid(Own)),  [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+    (CancelReplay(Whole(Own)),   [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(Mixed)), [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(Foreign)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(Everyone)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(Empty)), [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(Deleted)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Whole(OtherOwn)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 404]),
+    (CancelReplay(Whole(OtherAll)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 404]),
+    (CancelReplay(Part(Own)),    [401, 401, 401, 401,  403, 403, 403,  409, 409, 404,  409, 409,  404, 404]),
+    (CancelReplay(Part(Both)),   [401, 401, 401, 401,  403, 403, 403,  409, 409, 404,  409, 409,  404, 404]),
+    (CancelReplay(Part(Foreign)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 409,  409, 409,  404, 404]),
+    (CancelReplay(Part(Left)),   [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Part(Arrived)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  409, 409,  404, 404]),
+    (CancelReplay(Part(OtherOwn)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  409, 409]),
+    (CancelReplay(NoReplay(Own)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
+    (CancelReplay(NoReplayUuid(Own)),[401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404]),
 
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Catalogue,                  [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),

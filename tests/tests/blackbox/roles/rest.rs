@@ -119,7 +119,7 @@ pub(super) async fn mistakes_tell_nothing_of_what_is_hidden(mode: Mode) {
 /// Method, what follows the id in the path, a condition, and a body.
 type Mistake = (&'static str, &'static str, Option<(&'static str, &'static str)>, Option<&'static str>);
 
-const MISTAKES: [Mistake; 16] = [
+const MISTAKES: [Mistake; 19] = [
     ("PATCH", "", None, Some(r#"{"colour": "red"}"#)),
     ("PATCH", "", None, Some(r#"{"name": ""}"#)),
     ("PATCH", "", None, Some(r#"{"url": "http://10.0.0.1/", "type": "slack"}"#)),
@@ -136,6 +136,9 @@ const MISTAKES: [Mistake; 16] = [
     ("POST", "/explain", None, Some(r#"{"event": "run.exploded"}"#)),
     ("POST", "/explain", None, Some(r#"{"payload": {}}"#)),
     ("GET", "/deliveries?status=lost", None, None),
+    ("POST", "/replay", None, Some("{}")),
+    ("POST", "/replay", None, Some(r#"{"from": "2020-01-01T00:00:00Z", "events": ["run.exploded"]}"#)),
+    ("GET", "/replays?page=0", None, None),
 ];
 
 async fn alike(rest: &Rest, mistake: Mistake, id: &str) -> Result<(), String> {

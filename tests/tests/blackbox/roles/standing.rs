@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     callers::{Caller, Instance},
+    webhook_calls::LONG_AGO,
     world::{WEBHOOKS, World},
 };
 
@@ -100,16 +101,51 @@ pub(super) enum PastEvent {
     NoEvent,
 }
 
+/// A replay to ask for. All are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PastReplay {
+    /// Of this webhook, and of all projects.
+    Whole(Hook),
+    /// Of this webhook, started by an administrator of its projects.
+    Part(Hook),
+    /// A UUID that no replay of this webhook has.
+    NoReplay(Hook),
+    /// What is no UUID.
+    NoReplayUuid(Hook),
+}
+
+impl PastReplay {
+    pub(super) const fn hook(self) -> Hook {
+        match self {
+            Self::Whole(hook) | Self::Part(hook) | Self::NoReplay(hook) | Self::NoReplayUuid(hook) => hook,
+        }
+    }
+}
+
+/// Webhooks with a replay of the one kind and of the other.
+const WHOLE: [Hook; 8] =
+    [Hook::Own, Hook::Mixed, Hook::Foreign, Hook::Everyone, Hook::Empty, Hook::Deleted, Hook::OtherOwn, Hook::OtherAll];
+const PART: [(Hook, Caller); 6] = [
+    (Hook::Own, Caller::Admin12),
+    (Hook::Both, Caller::Admin12),
+    (Hook::Foreign, Caller::Admin3),
+    (Hook::Left, Caller::Admin12),
+    (Hook::Arrived, Caller::Admin3),
+    (Hook::OtherOwn, Caller::Other12),
+];
+
 /// What stands.
 pub(super) struct Standing {
     hooks: HashMap<Hook, i64>,
+    replays: HashMap<PastReplay, String>,
     events: Vec<((Instance, i64), String)>,
     deliveries: HashMap<(Hook, i64), String>,
 }
 
 impl Standing {
     pub(super) async fn make(world: &World) -> Self {
-        let mut standing = Self { hooks: HashMap::new(), events: Vec::new(), deliveries: HashMap::new() };
+        let mut standing =
+            Self { hooks: HashMap::new(), replays: HashMap::new(), events: Vec::new(), deliveries: HashMap::new() };
         for hook in Hook::ALL {
             let admin = world.admin(hook.instance());
             let mut body = world.draft(&hook.first().0);
@@ -129,6 +165,12 @@ impl Standing {
         }
         for hook in Hook::ALL {
             standing.take_deliveries(world, hook).await;
+        }
+        for hook in WHOLE {
+            standing.replay_all(world, PastReplay::Whole(hook), hook.instance().admin()).await;
+        }
+        for (hook, caller) in PART {
+            standing.replay_all(world, PastReplay::Part(hook), caller).await;
         }
         let admin = world.admin(Instance::Default);
         world.delete_project(Instance::Default, GONE).await;
@@ -159,6 +201,16 @@ impl Standing {
         }
     }
 
+    /// The ids of the webhook and of the replay, as they stand in paths.
+    pub(super) fn replay(&self, past: PastReplay) -> (i64, &str) {
+        let id = match past {
+            PastReplay::Whole(_) | PastReplay::Part(_) => self.replays[&past].as_str(),
+            PastReplay::NoReplay(_) => "0b4a2c55-1c1c-4a3e-9a3e-5f6d0a7c9b13",
+            PastReplay::NoReplayUuid(_) => "none",
+        };
+        (self.id(past.hook()), id)
+    }
+
     /// The id of an event, as requests have it.
     pub(super) fn event(&self, past: PastEvent) -> &str {
         match past {
@@ -169,6 +221,19 @@ impl Standing {
             PastEvent::Unheard => "0b4a2c55-1c1c-4a3e-9a3e-5f6d0a7c9b12",
             PastEvent::NoEvent => "none",
         }
+    }
+
+    /// Starts a replay, of nothing, and waits until it is over.
+    async fn replay_all(&mut self, world: &World, past: PastReplay, caller: Caller) {
+        let (rest, path) = (world.rest(caller), format!("{WEBHOOKS}/{}", self.id(past.hook())));
+        let started = rest.post(&format!("{path}/replay"), json!({"from": LONG_AGO})).await.expect(202);
+        let id = started["id"].as_str().expect("an id").to_owned();
+        eventually(SOON, format!("{past:?} is done"), async || {
+            let found = rest.get(&format!("{path}/replays/{id}")).await.expect(200);
+            (found["state"] == "done").then_some(())
+        })
+        .await;
+        self.replays.insert(past, id);
     }
 
     /// Waits until a webhook has been delivered all that it should get.

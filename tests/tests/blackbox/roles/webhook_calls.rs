@@ -24,9 +24,15 @@ pub(super) enum Call {
     Explain,
     /// Sending a test payload.
     Test,
+    /// Trying again what has failed, of which there is nothing.
+    Replay,
+    CountReplay,
+    Replays,
 }
 
 const RENAMED: &str = "renamed";
+/// Before everything.
+pub(super) const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 /// A version that no webhook has.
 const STALE: &str = "\"900000001\"";
 
@@ -44,6 +50,8 @@ impl Call {
             Self::Changes => ("get", "/webhooks/{id}/changes"),
             Self::Explain => ("post", "/webhooks/{id}/explain"),
             Self::Test => ("post", "/webhooks/{id}/test"),
+            Self::Replay | Self::CountReplay => ("post", "/webhooks/{id}/replay"),
+            Self::Replays => ("get", "/webhooks/{id}/replays"),
         }
     }
 
@@ -68,6 +76,11 @@ impl Call {
             Self::Deliveries => rest.get(&format!("{path}/deliveries")).await,
             Self::Changes => rest.get(&format!("{path}/changes")).await,
             Self::Test => rest.act(&format!("{path}/test")).await,
+            Self::Replay => rest.post(&format!("{path}/replay"), json!({"from": LONG_AGO})).await,
+            Self::CountReplay => {
+                rest.post(&format!("{path}/replay"), json!({"from": LONG_AGO, "count_only": true})).await
+            }
+            Self::Replays => rest.get(&format!("{path}/replays")).await,
             Self::Explain => rest.post(&format!("{path}/explain"), json!({"event": "run.completed"})).await,
         }
     }
@@ -85,7 +98,9 @@ impl Call {
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && new["active"] == false && result == new,
             Self::Secret => grown && is_new_secret(result["secret"].as_str(), new["secret"].as_str()),
-            Self::Deliveries => before == after && result.is_array(),
+            Self::Deliveries | Self::Replays => before == after && result.is_array(),
+            Self::Replay => before == after && result["id"].is_string() && result["total"] == 0,
+            Self::CountReplay => before == after && result["count"] == 0,
             Self::Changes => before == after && result.as_array().is_some_and(|changes| !changes.is_empty()),
             Self::Explain => before == after && result["rules"].as_array().is_some_and(|rules| rules.len() == 6),
             Self::Test => before == after && result["delivery_id"].is_string(),

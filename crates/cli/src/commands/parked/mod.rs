@@ -4,20 +4,16 @@
 
 mod show;
 
-use std::{
-    io::{BufRead as _, IsTerminal as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use broker::Lane;
 use clap::{Args, Subcommand, builder::PossibleValuesParser, value_parser};
 use proto::v1::{DropParkedRequest, ListParkedRequest, RequeueParkedRequest, operations_client::OperationsClient};
 use runtime::config::Config;
 use tonic::{Code, Status, transport::Channel};
 
-use super::read_token;
+use super::{confirm::confirmed, read_token};
 use crate::{
     grpc::{self, Authorization},
     out::{self, complain, say},
@@ -101,7 +97,7 @@ impl Parked {
             }
             Self::Drop { selection, yes, server } => {
                 let selection = selection.distinct();
-                if !yes && !confirmed(&selection)? {
+                if !yes && !confirmed(&format!("drop {} for good", selection.describe()))? {
                     bail!("nothing was dropped");
                 }
                 let Operator { mut client, authorization } = server.connect(config).await?;
@@ -158,23 +154,6 @@ async fn list(operator: Operator, limit: u32, json: bool) -> anyhow::Result<Exit
         out::write(format_args!("{}", show::text(&answer)))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks a person; where there is none, `--yes` must say it.
-fn confirmed(selection: &Selection) -> anyhow::Result<bool> {
-    let what = selection.describe();
-    let mut input = std::io::stdin().lock();
-    if !input.is_terminal() {
-        bail!("nobody can be asked here whether to drop {what} for good; give --yes");
-    }
-    out::write(format_args!("drop {what} for good? [y/N] "))?;
-    let mut answer = String::new();
-    input.read_line(&mut answer).context("cannot read the answer")?;
-    Ok(agrees(&answer))
-}
-
-fn agrees(answer: &str) -> bool {
-    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Says how many; a failure if not all that were named were there.
@@ -242,12 +221,6 @@ mod tests {
         assert_eq!(words("drop --all --lane events"), "all parked messages of lane events");
         assert_eq!(words("drop a a"), "1 parked message");
         assert_eq!(words("drop b a --lane history"), "2 parked messages of lane history");
-    }
-
-    #[test]
-    fn only_yes_is_yes() {
-        assert!(["y\n", "Y", " yes \r\n", "YES"].into_iter().all(agrees));
-        assert!(!["", "\n", "n", "no", "yeah", "all"].into_iter().any(agrees));
     }
 
     #[test]

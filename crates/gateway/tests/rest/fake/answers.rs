@@ -3,7 +3,7 @@
 use proto::v1;
 use tonic::Status;
 
-use super::{DELIVERY, EVENT, at};
+use super::{DELIVERY, EVENT, REPLAY, at};
 
 /// What comes of rules. The one of webhook 8 is about an event without an id, the one of webhook 13 breaks its schema.
 pub(crate) fn explanation(id: i64) -> v1::ExplainWebhookResponse {
@@ -110,4 +110,24 @@ pub(crate) fn exported(cursor: &str) -> Vec<Result<v1::ExportEntriesResponse, St
         _ => parts.push(Ok(v1::ExportEntriesResponse { complete: true, ..part(Vec::new()) })),
     }
     parts
+}
+
+pub(crate) fn replay(webhook_id: i64, state: v1::ReplayState) -> v1::Replay {
+    let (is_running, is_cancelled) = (state == v1::ReplayState::Running, state == v1::ReplayState::Cancelled);
+    let selection =
+        v1::ReplaySelection { webhook_id, from: at(1_800_000_000, 0), to: at(1_800_003_600, 0), events: Vec::new() };
+    v1::Replay {
+        id: REPLAY.into(),
+        selection: Some(selection),
+        state: state.into(),
+        reason: if is_cancelled { "cancelled by deploy" } else { "" }.into(),
+        total: 10,
+        queued: 8,
+        delivered: 4,
+        failed: 1,
+        pending: 3,
+        created_at: at(1_800_007_200, 0),
+        created_by: "deploy".into(),
+        ended_at: at(1_800_007_260, 0).filter(|_| !is_running),
+    }
 }

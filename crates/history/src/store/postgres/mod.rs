@@ -18,12 +18,15 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
-    WholeDelivery, check,
+    Address, Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests,
+    Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
+use crate::{
+    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    replay::{Counted, NewReplay, Replay, Selection, Step, StoredReplay},
+};
 
 mod begin;
 mod export;
@@ -31,6 +34,7 @@ mod manual;
 mod open;
 mod record;
 mod release;
+mod replays;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 const SCHEMA: &str = "history";
@@ -269,6 +273,37 @@ impl Store for Postgres {
 
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
         self.run(manual::retry(&self.pool, &retry)).await
+    }
+
+    async fn count_failed(&self, wanted: &Selection, after: Position) -> Result<Counted, StoreError> {
+        self.run(replays::count(&self.pool, wanted, after)).await
+    }
+
+    async fn start_replay(&self, new: NewReplay) -> Result<Option<Replay>, StoreError> {
+        let (events, projects) = new.selection.stored();
+        let running = self.run(replays::start(&self.pool, &new, &events, projects.as_deref())).await?;
+        running.map(StoredReplay::shown).transpose()
+    }
+
+    async fn replays(&self, instance: &str, webhook_id: i64) -> Result<Vec<Replay>, StoreError> {
+        let found = self.run(replays::list(&self.pool, instance, webhook_id)).await?;
+        found.into_iter().map(StoredReplay::shown).collect()
+    }
+
+    async fn replay(&self, instance: &str, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        self.run(replays::read(&self.pool, instance, id)).await?.map(StoredReplay::shown).transpose()
+    }
+
+    async fn cancel_replay(&self, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+        self.run(replays::cancel(&self.pool, id, reason)).await
+    }
+
+    async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        self.run(replays::unfinished(&self.pool)).await
+    }
+
+    async fn advance_replay(&self, step: Step) -> Result<bool, StoreError> {
+        self.run(replays::advance(&self.pool, &step)).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

@@ -16,22 +16,27 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
-    WholeDelivery, check,
+    Address, Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests,
+    Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
-use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
+use crate::{
+    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    replay::{Counted, NewReplay, Replay, Selection, Step, StoredReplay},
+};
 
 mod export;
 mod manual;
 mod open;
 mod record;
 mod release;
+mod replays;
 mod rows;
 mod writer;
 
 use manual::Test;
+use replays::Start;
 use writer::{Job, Writer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -227,6 +232,40 @@ impl Store for Sqlite {
 
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
         self.writer.run(|answer| Job::Retry { retry, answer }).await
+    }
+
+    async fn count_failed(&self, wanted: &Selection, after: Position) -> Result<Counted, StoreError> {
+        replays::count(&self.readers, wanted, after).await.map_err(|error| self.failed(error))
+    }
+
+    async fn start_replay(&self, new: NewReplay) -> Result<Option<Replay>, StoreError> {
+        let (events, projects) = new.selection.stored();
+        let start = Start { new, events, projects };
+        let running = self.writer.run(|answer| Job::StartReplay { start, answer }).await?;
+        running.map(StoredReplay::shown).transpose()
+    }
+
+    async fn replays(&self, instance: &str, webhook_id: i64) -> Result<Vec<Replay>, StoreError> {
+        let found = replays::list(&self.readers, instance, webhook_id).await.map_err(|error| self.failed(error))?;
+        found.into_iter().map(StoredReplay::shown).collect()
+    }
+
+    async fn replay(&self, instance: &str, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        let found = replays::read(&self.readers, instance, id).await.map_err(|error| self.failed(error))?;
+        found.map(StoredReplay::shown).transpose()
+    }
+
+    async fn cancel_replay(&self, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+        let reason = reason.to_owned();
+        self.writer.run(|answer| Job::CancelReplay { id, reason, answer }).await
+    }
+
+    async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        replays::unfinished(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn advance_replay(&self, step: Step) -> Result<bool, StoreError> {
+        self.writer.run(|answer| Job::AdvanceReplay { step, answer }).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {

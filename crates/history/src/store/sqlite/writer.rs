@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::{
     manual::{self, Test},
     open, record,
     release::{self, Lease},
+    replays::{self, Start},
 };
 use crate::{
     model::{NoRetry, OpenEvent, Opened, Record, Retry},
+    replay::{Step, StoredReplay},
     store::{Address, Released, StoreError, TakeHeld, TakeTests},
 };
 
@@ -33,6 +36,9 @@ pub(super) enum Job {
     TakeTests { take: TakeTests, answer: Answer<Vec<Released>> },
     QueueTest { test: Test, answer: Answer<Option<Released>> },
     Retry { retry: Retry, answer: Answer<Result<Released, NoRetry>> },
+    StartReplay { start: Start, answer: Answer<Option<StoredReplay>> },
+    CancelReplay { id: Uuid, reason: String, answer: Answer<bool> },
+    AdvanceReplay { step: Step, answer: Answer<bool> },
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
@@ -45,6 +51,8 @@ enum Done {
     Taken(Vec<Released>),
     QueuedTest(Option<Released>),
     Retried(Result<Released, NoRetry>),
+    StartedReplay(Option<StoredReplay>),
+    Flag(bool),
     Count(u64),
 }
 
@@ -53,10 +61,12 @@ impl Job {
         match self {
             Self::Open { events, .. } => events.iter().map(|event| 1 + event.deliveries.len()).sum(),
             Self::Record { records, .. } => records.len(),
-            Self::QueueTest { .. } | Self::Retry { .. } => 1,
-            Self::TakeHeld { .. } | Self::TakeTests { .. } | Self::HoldOverdue { .. } | Self::ForgetClaims { .. } => {
-                ROWS
-            }
+            Self::QueueTest { .. } | Self::Retry { .. } | Self::StartReplay { .. } | Self::CancelReplay { .. } => 1,
+            Self::TakeHeld { .. }
+            | Self::TakeTests { .. }
+            | Self::AdvanceReplay { .. }
+            | Self::HoldOverdue { .. }
+            | Self::ForgetClaims { .. } => ROWS,
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -69,6 +79,9 @@ impl Job {
             Self::TakeTests { take, .. } => release::take_tests(connection, *take).await.map(Done::Taken),
             Self::QueueTest { test, .. } => manual::queue_test(connection, test).await.map(Done::QueuedTest),
             Self::Retry { retry, .. } => manual::retry(connection, retry).await.map(Done::Retried),
+            Self::StartReplay { start, .. } => replays::start(connection, start).await.map(Done::StartedReplay),
+            Self::CancelReplay { id, reason, .. } => replays::cancel(connection, *id, reason).await.map(Done::Flag),
+            Self::AdvanceReplay { step, .. } => replays::advance(connection, step).await.map(Done::Flag),
             Self::Settle { leases, queued, .. } => {
                 release::settle(connection, leases, *queued).await.map(|()| Done::Nothing)
             }
@@ -91,6 +104,10 @@ impl Job {
             }
             (Self::QueueTest { answer, .. }, Done::QueuedTest(queued)) => drop(answer.send(Ok(queued))),
             (Self::Retry { answer, .. }, Done::Retried(retried)) => drop(answer.send(Ok(retried))),
+            (Self::StartReplay { answer, .. }, Done::StartedReplay(running)) => drop(answer.send(Ok(running))),
+            (Self::CancelReplay { answer, .. } | Self::AdvanceReplay { answer, .. }, Done::Flag(flag)) => {
+                drop(answer.send(Ok(flag)));
+            }
             (Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. }, Done::Count(count)) => {
                 drop(answer.send(Ok(count)));
             }
@@ -105,6 +122,8 @@ impl Job {
             Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. } => drop(answer.send(Err(error))),
             Self::QueueTest { answer, .. } => drop(answer.send(Err(error))),
             Self::Retry { answer, .. } => drop(answer.send(Err(error))),
+            Self::StartReplay { answer, .. } => drop(answer.send(Err(error))),
+            Self::CancelReplay { answer, .. } | Self::AdvanceReplay { answer, .. } => drop(answer.send(Err(error))),
             Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
         }
     }
