@@ -2,9 +2,9 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    CancelReplayRequest, CreateTokenRequest, DropParkedRequest, GetCallerRequest, GetDeliveryRequest, GetEventRequest,
-    GetReplayRequest, ListParkedRequest, ListProjectsRequest, ListTokensRequest, ListWebhooksRequest,
-    RequeueParkedRequest, RetryDeliveryRequest, RevokeTokenRequest,
+    CancelReplayRequest, CreateTokenRequest, DropParkedRequest, ExportEntriesRequest, GetCallerRequest,
+    GetDeliveryRequest, GetEventRequest, GetReplayRequest, ListParkedRequest, ListProjectsRequest, ListTokensRequest,
+    ListWebhooksRequest, RequeueParkedRequest, RetryDeliveryRequest, RevokeTokenRequest,
 };
 use tonic::{Code, Status};
 
@@ -29,6 +29,7 @@ pub(super) enum Call {
     /// A token of a role that there is not.
     CreateTokenMistaken,
     Revoke(WhoseToken),
+    Export,
     Delivery(Past),
     Retry(Past),
     Event(PastEvent),
@@ -49,6 +50,7 @@ impl Call {
             Self::ListTokens => ("Webhooks", "ListTokens"),
             Self::CreateToken | Self::CreateTokenForAll | Self::CreateTokenMistaken => ("Webhooks", "CreateToken"),
             Self::Revoke(_) => ("Webhooks", "RevokeToken"),
+            Self::Export => ("History", "ExportEntries"),
             Self::Delivery(_) => ("History", "GetDelivery"),
             Self::Retry(_) => ("History", "RetryDelivery"),
             Self::Event(_) => ("History", "GetEvent"),
@@ -78,6 +80,7 @@ impl Call {
             Self::CreateTokenForAll => check_token(world, caller, "publisher", true, expected).await,
             Self::CreateTokenMistaken => check_token(world, caller, "king", false, expected).await,
             Self::Revoke(whose) => check_revoke(world, &grpc, whose, expected).await,
+            Self::Export => check_export(&grpc, expected).await,
             Self::Delivery(past) => check_delivery(&grpc, standing, past, expected).await,
             Self::Retry(past) => check_retry(&grpc, standing, past, expected).await,
             Self::Event(past) => check_event(&grpc, standing, past, expected).await,
@@ -96,6 +99,18 @@ impl Call {
             }
         }
     }
+}
+
+/// That whoever may export gets it to its end.
+async fn check_export(grpc: &Grpc, expected: Code) -> Result<(), String> {
+    let answer = grpc.history().export_entries(ExportEntriesRequest::default()).await;
+    check_code(&answer, expected)?;
+    let Ok(answer) = answer else { return Ok(()) };
+    let (mut parts, mut complete) = (answer.into_inner(), false);
+    while let Some(part) = parts.message().await.map_err(|status| status.to_string())? {
+        complete = part.complete;
+    }
+    ensure(complete, || "the export was cut short".to_owned())
 }
 
 /// That a caller is told who it is.

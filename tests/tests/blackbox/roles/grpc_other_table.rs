@@ -6,7 +6,7 @@ use super::{
     callers::Instance::{Default, Other},
     grpc_other_calls::Call::{
         self, Caller, CancelReplay, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, DropParked, Event,
-        GetReplay, ListParked, ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
+        Export, GetReplay, ListParked, ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
     },
     grpc_webhook_table::{PD, Row, UN},
     other_calls::WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
@@ -19,7 +19,7 @@ use super::{
 };
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 82] = [
+pub(super) const TABLE: [(Call, Row); 83] = [
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
     (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
@@ -36,6 +36,7 @@ pub(super) const TABLE: [(Call, Row); 82] = [
     (Revoke(NoNumber),           [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  NF, NF,  NF, PD]),
 
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Export,                     [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
     (Delivery(Of(Own, 1)),       [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
     (Delivery(Of(Both, 2)),      [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF]),
     (Delivery(Of(Mixed, 1)),     [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF]),

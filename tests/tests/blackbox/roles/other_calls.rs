@@ -9,7 +9,7 @@ use tonic::Code;
 use super::{
     callers::{self, Caller, Instance},
     cells::{Pair, check_status},
-    standing::{Past, PastReplay, Standing},
+    standing::{Hook, Past, PastReplay, Standing},
     world::{NEVER, WEBHOOKS, World, ensure},
 };
 
@@ -23,6 +23,9 @@ pub(super) enum Call {
     AllEntries,
     /// The same, with a mistake in the query.
     AllEntriesMistaken,
+    Export,
+    /// The same, with a mistake in the query.
+    ExportMistaken,
     Delivery(Past),
     Retry(Past),
     Replay(PastReplay),
@@ -61,6 +64,7 @@ impl Call {
         Some(match self {
             Self::Webhooks => ("get", "/webhooks"),
             Self::AllEntries | Self::AllEntriesMistaken => ("get", "/webhooks/deliveries"),
+            Self::Export | Self::ExportMistaken => ("get", "/webhooks/deliveries/export"),
             Self::Delivery(_) => ("get", "/webhooks/deliveries/{id}"),
             Self::Retry(_) => ("post", "/webhooks/deliveries/{id}/retry"),
             Self::Replay(_) => ("get", "/webhooks/{id}/replays/{replay_id}"),
@@ -91,6 +95,10 @@ impl Call {
             Self::Webhooks => check_list(&rest, WEBHOOKS, expected).await,
             Self::AllEntries => check_list(&rest, &format!("{WEBHOOKS}/deliveries"), expected).await,
             Self::AllEntriesMistaken => check_list(&rest, &format!("{WEBHOOKS}/deliveries?per_page=7"), expected).await,
+            Self::Export => check_export(world, standing, caller, expected).await,
+            Self::ExportMistaken => {
+                check_status(&rest.get(&format!("{WEBHOOKS}/deliveries/export?format=xml")).await, expected)
+            }
             Self::Delivery(past) => check_delivery(&rest, standing, past, expected).await,
             Self::Retry(past) => check_retry(&rest, standing, past, expected).await,
             Self::Replay(past) => check_replay(&rest, standing, (Method::GET, past), expected).await,
@@ -118,6 +126,20 @@ async fn check_list(rest: &Rest, path: &str, expected: u16) -> Result<(), String
     let answer = rest.get(path).await;
     check_status(&answer, expected)?;
     ensure(answer.json["result"].is_array() == (expected == 200), || format!("answered {}", answer.json))
+}
+
+/// Whoever may export gets its own instance's entries and no others.
+async fn check_export(world: &World, standing: &Standing, caller: Caller, expected: u16) -> Result<(), String> {
+    let answer = world.rest(caller).get(&format!("{WEBHOOKS}/deliveries/export")).await;
+    check_status(&answer, expected)?;
+    if expected != 200 {
+        return Ok(());
+    }
+    let (own, foreign) = (Past::Of(Hook::Own, 1), Past::Of(Hook::OtherOwn, 1));
+    let (seen, hidden) = if caller.instance() == Instance::Default { (own, foreign) } else { (foreign, own) };
+    let entries = answer.json.as_array().map(Vec::as_slice).unwrap_or_default();
+    let has = |past| entries.iter().any(|entry| entry["delivery_id"] == standing.delivery(past));
+    ensure(has(seen) && !has(hidden), || format!("{} entries, not only its own", entries.len()))
 }
 
 async fn check_delivery(rest: &Rest, standing: &Standing, past: Past, expected: u16) -> Result<(), String> {

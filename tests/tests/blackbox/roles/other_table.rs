@@ -3,9 +3,9 @@
 use super::{
     other_calls::{
         Call::{
-            self, AllEntries, AllEntriesMistaken, CancelReplay, Catalogue, Delivery, Docs, DocsStyle, MakeToken,
-            MakeTokenForAll, MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress, NoSuchMethod, OpenApi, Projects,
-            Replay, Retry, Revoke, Tokens, Webhooks,
+            self, AllEntries, AllEntriesMistaken, CancelReplay, Catalogue, Delivery, Docs, DocsStyle, Export,
+            ExportMistaken, MakeToken, MakeTokenForAll, MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress,
+            NoSuchMethod, OpenApi, Projects, Replay, Retry, Revoke, Tokens, Webhooks,
         },
         WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
     },
@@ -21,11 +21,13 @@ use super::{
 /// history of all webhooks together are a system administrator's: others may not use those routes (403), whatever they
 /// ask for there.
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 82] = [
+pub(super) const TABLE: [(Call, Row); 84] = [
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Webhooks,                   [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),
     (AllEntries,                 [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
     (AllEntriesMistaken,         [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  422, 422,  422, 403]),
+    (Export,                     [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
+    (ExportMistaken,             [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  422, 422,  422, 403]),
 
     (Delivery(Of(Own, 1)),       [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404]),
     (Delivery(Of(Both, 2)),      [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404]),
