@@ -43,8 +43,8 @@ pub(crate) struct Registry {
 
 /// How long a reader waits for news; then what is known counts.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long somebody waits who cannot go on without knowing the plan.
-const PLAN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long somebody waits who cannot go on without knowing.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Knows nothing yet. `channel` carries the services' credential.
@@ -64,6 +64,12 @@ impl Registry {
         tokio::time::timeout(PATIENCE, self.refresh()).await.map_err(late)?
     }
 
+    /// As [`Registry::refresh`], for somebody who cannot go on without.
+    pub(crate) async fn refresh_surely(&self) -> Result<(), Status> {
+        let late = |_| Status::unavailable("the subscription service does not answer in time");
+        tokio::time::timeout(LONG_PATIENCE, self.refresh()).await.map_err(late)?
+    }
+
     /// Whether an instance may have deliveries.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ impl Registry {
         let request = CheckPlanRequest { instance: instance.to_owned() };
         let mut client = ConfigurationClient::new(self.configuration.clone());
         let unknown = || ApiError::new(ErrorCode::Unavailable, "the plan cannot be found out now; try again");
-        let asked = tokio::time::timeout(PLAN_PATIENCE, client.check_plan(request)).await.map_err(|_| unknown())?;
+        let asked = tokio::time::timeout(LONG_PATIENCE, client.check_plan(request)).await.map_err(|_| unknown())?;
         let Err(status) = asked else { return Ok(()) };
         let error = ApiError::from(&status);
         if error.code == ErrorCode::PlanRequired {

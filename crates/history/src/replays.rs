@@ -45,7 +45,7 @@ impl HistoryService {
     ) -> Result<StartReplayResponse, Status> {
         let wanted = request.selection.unwrap_or_default();
         let webhook_id = wanted.webhook_id;
-        let refreshed = self.registry.refresh_soon().await;
+        let refreshed = self.registry.refresh_surely().await;
         self.must_see(&reader, webhook_id, refreshed.clone())?;
         let now = self.clock.now();
         let selection = selection(&reader, wanted, now)?;
