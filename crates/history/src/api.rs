@@ -7,7 +7,8 @@ use proto::{
     error::{ApiError, ErrorCode},
     v1::{
         self, DeliveryStatus, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
-        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse, history_server::History,
+        GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest,
+        RetryDeliveryResponse, history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -20,7 +21,8 @@ use crate::{
     queueing::{LEASE, Queueing},
     recording::store_status,
     registry::Registry,
-    store::{Entry, ListQuery, Page, Position, Store, WholeDelivery},
+    stats::Period,
+    store::{Entry, ListQuery, Page, Position, StatsQuery, Store, WholeDelivery},
 };
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
@@ -98,6 +100,20 @@ impl History for HistoryService {
         let (delivery_id, attempt) = (taken.delivery.id.to_string(), taken.number);
         self.queueing.queue_now(taken).await;
         Ok(Response::new(RetryDeliveryResponse { delivery_id, attempt }))
+    }
+
+    async fn get_stats(&self, request: Request<GetStatsRequest>) -> Result<Response<GetStatsResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let request = request.into_inner();
+        let period = Period::read(&request, self.clock.now())?;
+        let refreshed = self.registry.refresh_soon().await;
+        let webhook_id = request.webhook_id;
+        if !self.sees(&reader, webhook_id, refreshed)? {
+            return Err(ApiError::not_found("webhook", webhook_id).into());
+        }
+        let query = StatsQuery { instance: reader.instance, webhook_id, hours: period.hours() };
+        let stats = self.store.stats(&query).await.map_err(store_status)?;
+        Ok(Response::new(period.answer(&stats)))
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, GrpcStatus> {

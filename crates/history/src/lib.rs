@@ -6,7 +6,7 @@
 //! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
-//! is dispatched once, `release.rs` what becomes of what waits.
+//! is dispatched once, `release.rs` what becomes of what waits, `counts.rs` what is counted for statistics.
 
 use std::sync::Arc;
 
@@ -17,8 +17,10 @@ use tonic::service::Routes;
 mod api;
 mod consume;
 mod convert;
+mod counts;
 mod cursor;
 mod entries;
+mod forget;
 mod manual;
 mod merge;
 pub mod model;
@@ -27,6 +29,7 @@ mod queueing;
 mod recording;
 mod registry;
 mod release;
+mod stats;
 pub mod store;
 mod sweep;
 
@@ -75,8 +78,8 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         clock: Arc::clone(&parts.clock),
     };
     tasks.spawn("history release", release.run(shutdown.clone()));
-    let claims = release::forget_claims(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
-    tasks.spawn("history claims", claims);
+    let forget = forget::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
+    tasks.spawn("history forget", forget);
 
     let recording = recording::RecordingService {
         store: Arc::clone(&parts.store),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
-    store::{Entry, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{Entry, ListQuery, Released, Stats, StatsQuery, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -90,6 +90,14 @@ impl Store for Silent {
     }
 
     async fn forget_claims(&self, _: i64, _: i64) -> Result<u64, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn stats(&self, _: &StatsQuery) -> Result<Stats, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn forget_counts(&self, _: i64, _: i64) -> Result<u64, StoreError> {
         Err(NOTHING)
     }
 

@@ -14,7 +14,9 @@ use bytes::Bytes;
 use domain::{Identity, Role};
 use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
-    store::{Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{
+        Entry, ListQuery, Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
+    },
 };
 use prost::Message as _;
 use proto::{
@@ -310,6 +312,14 @@ impl Store for Flaky {
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.store.forget_claims(before, limit).await
+    }
+
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+        self.store.stats(query).await
+    }
+
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.store.forget_counts(before, limit).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -15,12 +15,14 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Entry, ListQuery, Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting,
+    WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod counts;
 mod manual;
 mod open;
 mod record;
@@ -235,6 +237,14 @@ impl Store for Sqlite {
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.writer.run(|answer| Job::ForgetClaims { before, limit, answer }).await
+    }
+
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+        counts::stats(&self.readers, query).await.map_err(|error| self.failed(error))
+    }
+
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.writer.run(|answer| Job::ForgetCounts { before, limit, answer }).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    counts,
     manual::{self, Test},
     open, record,
     release::{self, Lease},
@@ -36,6 +37,7 @@ pub(super) enum Job {
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
+    ForgetCounts { before: i64, limit: i64, answer: Answer<u64> },
 }
 
 /// What a job came to, to be told once it is committed.
@@ -54,9 +56,11 @@ impl Job {
             Self::Open { events, .. } => events.iter().map(|event| 1 + event.deliveries.len()).sum(),
             Self::Record { records, .. } => records.len(),
             Self::QueueTest { .. } | Self::Retry { .. } => 1,
-            Self::TakeHeld { .. } | Self::TakeTests { .. } | Self::HoldOverdue { .. } | Self::ForgetClaims { .. } => {
-                ROWS
-            }
+            Self::TakeHeld { .. }
+            | Self::TakeTests { .. }
+            | Self::HoldOverdue { .. }
+            | Self::ForgetClaims { .. }
+            | Self::ForgetCounts { .. } => ROWS,
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -78,6 +82,9 @@ impl Job {
             Self::ForgetClaims { before, limit, .. } => {
                 release::forget_claims(connection, *before, *limit).await.map(Done::Count)
             }
+            Self::ForgetCounts { before, limit, .. } => {
+                counts::forget(connection, *before, *limit).await.map(Done::Count)
+            }
         }
     }
 
@@ -91,9 +98,12 @@ impl Job {
             }
             (Self::QueueTest { answer, .. }, Done::QueuedTest(queued)) => drop(answer.send(Ok(queued))),
             (Self::Retry { answer, .. }, Done::Retried(retried)) => drop(answer.send(Ok(retried))),
-            (Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. }, Done::Count(count)) => {
-                drop(answer.send(Ok(count)));
-            }
+            (
+                Self::HoldOverdue { answer, .. }
+                | Self::ForgetClaims { answer, .. }
+                | Self::ForgetCounts { answer, .. },
+                Done::Count(count),
+            ) => drop(answer.send(Ok(count))),
             _ => {}
         }
     }
@@ -105,7 +115,9 @@ impl Job {
             Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. } => drop(answer.send(Err(error))),
             Self::QueueTest { answer, .. } => drop(answer.send(Err(error))),
             Self::Retry { answer, .. } => drop(answer.send(Err(error))),
-            Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
+            Self::HoldOverdue { answer, .. }
+            | Self::ForgetClaims { answer, .. }
+            | Self::ForgetCounts { answer, .. } => drop(answer.send(Err(error))),
         }
     }
 }
