@@ -9,5 +9,6 @@ mod manual;
 mod reading;
 mod recording;
 mod started;
+mod stats;
 mod timed;
 mod waiting;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{ManualClock, SystemIds, Timestamp};
-use history::{Parts, store::open_sqlite};
+use history::{Parts, model::Record, store::open_sqlite};
 use proto::{
     channel::{GrpcChannel, LocalServices},
     convert::uuid_bytes,
@@ -18,8 +18,9 @@ use proto::{
         attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
     },
     v1::{
-        Delivery, GetDeliveryRequest, GetEventRequest, GetEventResponse, ListEntriesRequest, ListEntriesResponse,
-        RetryDeliveryRequest, RetryDeliveryResponse, history_client::HistoryClient,
+        Delivery, GetDeliveryRequest, GetEventRequest, GetEventResponse, GetStatsRequest, GetStatsResponse,
+        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        history_client::HistoryClient,
     },
 };
 use runtime::{ServiceCredential, Tasks};
@@ -44,8 +45,14 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// When this was recorded before it started.
+    pub(crate) async fn with(records: &[Record]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
+        store.record(records.into()).await.unwrap();
         let store = Arc::new(Flaky { store, fails: AtomicBool::new(false), tried: AtomicUsize::new(0) });
         let (queue, subscription) = (Arc::new(Queue::default()), Subscription::default());
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START)));
@@ -89,6 +96,11 @@ impl Started {
         let mut history = HistoryClient::new(self.bare.clone());
         let request = RetryDeliveryRequest { delivery_id: delivery_id.to_string() };
         history.retry_delivery(with_token(token, request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn stats(&self, token: &str, request: GetStatsRequest) -> Result<GetStatsResponse, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        history.get_stats(with_token(token, request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn event(&self, token: &str, event_id: impl ToString) -> Result<GetEventResponse, Status> {
