@@ -5,12 +5,13 @@ use axum::{
     http::request::Parts,
 };
 use domain::WebhookKind;
+use prost_types::Timestamp;
 use proto::{
     error::ErrorCode,
-    v1::{DeliveryStatus, ListEntriesRequest, ListWebhooksRequest},
+    v1::{DeliveryStatus, GetStatsRequest, ListEntriesRequest, ListWebhooksRequest, StatsInterval},
 };
 
-use crate::{deliveries, error::Failure, named::Named, path::number};
+use crate::{deliveries, error::Failure, named::Named, path::number, stats};
 
 pub(crate) const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
 pub(crate) const PER_PAGE_DEFAULT: i32 = 100;
@@ -107,6 +108,18 @@ impl Query {
         let cursor = named.take("cursor").unwrap_or_default();
         named.finish().map(|()| ListEntriesRequest { webhook_id, status, per_page, cursor })
     }
+
+    /// `from`, `to` and `interval`, as a request for the statistics of this webhook.
+    pub(crate) fn stats(self, webhook_id: i64) -> Result<GetStatsRequest, Failure> {
+        let Self(mut named) = self;
+        let (from, to) = (time(&mut named, "from"), time(&mut named, "to"));
+        let interval = named.take("interval").map(|text| stats::interval_from(&text));
+        if interval == Some(None) {
+            named.fault("interval", format!("must be {}", stats::INTERVALS.map(|(_, name)| name).join(" or ")));
+        }
+        let interval = interval.flatten().unwrap_or(StatsInterval::Hour).into();
+        named.finish().map(|()| GetStatsRequest { webhook_id, from, to, interval })
+    }
 }
 
 fn page(named: &mut Named<String>) -> PageQuery {
@@ -128,6 +141,15 @@ fn per_page(named: &mut Named<String>) -> i32 {
         named.fault("per_page", "must be one of 15, 25, 50, 100");
         PER_PAGE_DEFAULT
     })
+}
+
+fn time(named: &mut Named<String>, name: &'static str) -> Option<Timestamp> {
+    let text = named.take(name)?;
+    let time = proto::json::timestamp::parse(&text);
+    if time.is_none() {
+        named.fault(name, "must be a time in RFC 3339, such as 2026-11-23T08:15:00Z (a + is written %2B)");
+    }
+    time
 }
 
 fn flag(named: &mut Named<String>, name: &'static str) -> Option<bool> {

@@ -117,6 +117,7 @@ fn schemas(source: &Source) -> Map<String, Value> {
         .into_iter()
         .chain(crate::webhooks::schemas())
         .chain(crate::deliveries::schemas())
+        .chain(crate::stats::schemas())
         .chain(crate::events::schemas())
         .chain(crate::projects::schemas())
         .chain(crate::tokens::schemas())

@@ -11,7 +11,7 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use self::answers::{cancelled, explanation, failed, pending, whole};
+use self::answers::{cancelled, explanation, failed, pending, stats, whole};
 use crate::shown;
 
 /// A delivery that exists.
@@ -320,6 +320,12 @@ impl History for Fake {
             _ => return Err(ApiError::not_found("event", event_id).into()),
         };
         Ok(Response::new(v1::GetEventResponse { event_id, event_type: "run.completed".into(), project_id: 3, payload }))
+    }
+
+    async fn get_stats(&self, request: Request<v1::GetStatsRequest>) -> Answer<v1::GetStatsResponse> {
+        let asked = self.enter(request)?;
+        known("webhook", asked.webhook_id)?;
+        Ok(Response::new(stats(&asked)))
     }
 
     async fn retry_delivery(&self, request: Request<v1::RetryDeliveryRequest>) -> Answer<v1::RetryDeliveryResponse> {

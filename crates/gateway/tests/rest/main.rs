@@ -18,4 +18,5 @@ mod hostile;
 mod refusals;
 mod schema_check;
 mod shown;
+mod stats;
 mod support;

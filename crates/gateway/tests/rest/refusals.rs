@@ -13,7 +13,7 @@ const TOKEN: &str = r#"{"name":"a","role":"member"}"#;
 
 const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 21] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -28,6 +28,7 @@ const ROUTES: [Route; 20] = [
     ("POST", "/webhooks/ID/activate", "7", None),
     ("POST", "/webhooks/ID/deactivate", "7", None),
     ("GET", "/webhooks/ID/deliveries", "7", None),
+    ("GET", "/webhooks/ID/stats", "7", None),
     ("GET", "/webhooks/deliveries", "", None),
     ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
     ("GET", "/webhooks/events", "", None),
@@ -152,6 +153,7 @@ async fn unknown_parameters_are_named() {
             ("GET", "/webhooks") => "known are page, per_page, active, type, project, q",
             ("GET", "/tokens" | "/projects" | "/webhooks/ID/changes") => "known are page, per_page",
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
+            ("GET", "/webhooks/ID/stats") => "known are from, to, interval",
             ("GET", "/webhooks/deliveries" | "/webhooks/ID/deliveries") => "known are status, per_page, cursor",
             _ => "none is taken here",
         };

@@ -2,9 +2,9 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest, GetWebhookRequest,
-    ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent, TestWebhookRequest,
-    UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
+    ActivateWebhookRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest, GetStatsRequest,
+    GetWebhookRequest, ListEntriesRequest, ListWebhookChangesRequest, RegenerateSecretRequest, SampleEvent,
+    TestWebhookRequest, UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -30,6 +30,8 @@ pub(super) enum Call {
     Test,
     /// Its history.
     Entries,
+    /// Its counts.
+    Stats,
 }
 
 const RENAMED: &str = "renamed";
@@ -50,6 +52,7 @@ impl Call {
             Self::Explain => ("Webhooks", "ExplainWebhook"),
             Self::Test => ("Webhooks", "TestWebhook"),
             Self::Entries => ("History", "ListEntries"),
+            Self::Stats => ("History", "GetStats"),
         }
     }
 
@@ -101,6 +104,11 @@ impl Call {
                 grpc.history().list_entries(request).await?;
                 None
             }
+            Self::Stats => {
+                let request = GetStatsRequest { webhook_id: id, ..GetStatsRequest::default() };
+                grpc.history().get_stats(request).await?;
+                None
+            }
         })
     }
 
@@ -120,7 +128,7 @@ impl Call {
             Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
-            Self::Changes | Self::Explain | Self::Test | Self::Entries => before == after,
+            Self::Changes | Self::Explain | Self::Test | Self::Entries | Self::Stats => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };
         ensure(done, || format!("{self:?} has made {after:?} of {before:?}"))
