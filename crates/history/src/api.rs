@@ -21,7 +21,7 @@ use crate::{
     queueing::{LEASE, Queueing},
     recording::store_status,
     registry::Registry,
-    stats::Period,
+    stats::{PENDING_LIMIT, Period},
     store::{Entry, ListQuery, Page, Position, StatsQuery, Store, WholeDelivery},
 };
 
@@ -111,7 +111,8 @@ impl History for HistoryService {
         if !self.sees(&reader, webhook_id, refreshed)? {
             return Err(ApiError::not_found("webhook", webhook_id).into());
         }
-        let query = StatsQuery { instance: reader.instance, webhook_id, hours: period.hours() };
+        let (instance, hours) = (reader.instance, period.hours());
+        let query = StatsQuery { instance, webhook_id, hours, pending_limit: PENDING_LIMIT };
         let stats = self.store.stats(&query).await.map_err(store_status)?;
         Ok(Response::new(period.answer(&stats)))
     }

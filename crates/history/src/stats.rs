@@ -15,6 +15,9 @@ use crate::{
 /// Intervals in an answer at most: the hours of 31 days.
 const MOST: i64 = 744;
 
+/// Deliveries that wait are counted up to this many: counting millions would take long.
+pub(crate) const PENDING_LIMIT: i64 = 100_000;
+
 /// The intervals that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period {

@@ -206,6 +206,8 @@ pub struct StatsQuery {
     pub webhook_id: i64,
     /// The hours, counted from the Unix epoch.
     pub hours: Range<i64>,
+    /// Up to which number deliveries that wait are counted: there may be millions.
+    pub pending_limit: i64,
 }
 
 /// What is known of a webhook for statistics.
@@ -213,14 +215,11 @@ pub struct StatsQuery {
 pub struct Stats {
     /// What was counted in each hour; in no order.
     pub counts: Vec<Count>,
-    /// How many deliveries wait, test payloads not among them; at most [`PENDING_SHOWN`].
+    /// How many deliveries wait, test payloads not among them; at most `pending_limit`.
     pub pending: i64,
     /// Since when the first of them waits.
     pub oldest_pending: Option<i64>,
 }
-
-/// Deliveries that wait are counted up to this many: a webhook that has been inactive for days may have millions.
-pub const PENDING_SHOWN: i64 = 100_000;
 
 /// How many of something there were in an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool, PgTransaction};
 
 use crate::{
     counts::Tally,
-    store::{Count, PENDING_SHOWN, Stats, StatsQuery},
+    store::{Count, Stats, StatsQuery},
 };
 
 /// Hands out shards: rows of their own for transactions that count at the same time, in this process and in others, so
@@ -94,7 +94,7 @@ pub(super) async fn stats(pool: &PgPool, query: &StatsQuery) -> Result<Stats, sq
     )
     .bind(&query.instance)
     .bind(query.webhook_id)
-    .bind(PENDING_SHOWN)
+    .bind(query.pending_limit)
     .fetch_one(pool)
     .await?;
     Ok(Stats { counts, pending, oldest_pending })

@@ -5,7 +5,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::rows::write;
 use crate::{
     counts::Tally,
-    store::{Count, PENDING_SHOWN, Stats, StatsQuery},
+    store::{Count, Stats, StatsQuery},
 };
 
 pub(super) async fn add(connection: &mut SqliteConnection, tally: Tally<'_>) -> Result<(), sqlx::Error> {
@@ -38,7 +38,7 @@ pub(super) async fn stats(readers: &SqlitePool, query: &StatsQuery) -> Result<St
     )
     .bind(&query.instance)
     .bind(query.webhook_id)
-    .bind(PENDING_SHOWN)
+    .bind(query.pending_limit)
     .fetch_one(&mut *snapshot)
     .await?;
     Ok(Stats { counts, pending, oldest_pending })
