@@ -9,7 +9,7 @@ use domain::{Timestamp, WebhookKind};
 use prost::Message as _;
 use proto::{
     convert,
-    internal::v1::{AcceptedEvent, Body, OpenDelivery, OpenEvent, OpenOutcome},
+    internal::v1::{AcceptedEvent, Body, OpenDelivery, OpenEvent, OpenOutcome, SkipReason, SkippedWebhook},
     v1,
 };
 use runtime::Tasks;
@@ -35,6 +35,8 @@ struct Matched {
     publish_id: Bytes,
     claim: bool,
     webhooks: Vec<Arc<Webhook>>,
+    /// The webhooks that would get it, were they active.
+    skipping: Vec<Arc<Webhook>>,
     /// Whether some webhook selects its type, so that somebody may ask why it did not get it.
     selected: bool,
     bodies: Bodies,
@@ -121,15 +123,16 @@ fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
         Err(reason) => return park(message, &reason),
     };
     let mut bodies = Bodies { source, rendered: HashMap::new() };
-    let Matches { webhooks, selected } = delivering.webhooks.matches(&event.instance, event.kind, event.project);
-    match bodies.render(webhooks, selected) {
-        Ok(webhooks) => Some(Matched {
+    let matches = delivering.webhooks.matches(&event.instance, event.kind, event.project);
+    match bodies.render(matches) {
+        Ok(Matches { webhooks, skipping, selected }) => Some(Matched {
             message,
             event,
             accepted_at: Timestamp::from_micros(accepted.accepted_at),
             publish_id: accepted.publish_id,
             claim: accepted.claim,
             webhooks,
+            skipping,
             selected,
             bodies,
         }),
@@ -160,14 +163,14 @@ fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Ac
 
 impl Bodies {
     /// Renders what history is to have of an event that some webhook selects: the generic body, and one for each kind of
-    /// webhook that gets the event. Answers those webhooks.
-    fn render(&mut self, matching: Vec<Arc<Webhook>>, selected: bool) -> Result<Vec<Arc<Webhook>>, String> {
-        if selected {
+    /// webhook that gets the event. Answers those of these webhooks whose filter accepts it.
+    fn render(&mut self, matches: Matches) -> Result<Matches, String> {
+        if matches.selected {
             self.get(WebhookKind::Generic)?;
         }
-        let webhooks = self.accepted_by(matching)?;
-        webhooks.iter().try_for_each(|webhook| self.get(webhook.kind).map(drop))?;
-        Ok(webhooks)
+        let accepted = self.accepted_of(matches)?;
+        accepted.webhooks.iter().try_for_each(|webhook| self.get(webhook.kind).map(drop))?;
+        Ok(accepted)
     }
 
     /// The body for webhooks of a kind.
@@ -182,19 +185,22 @@ impl Bodies {
 
     /// Of these webhooks those whose filter accepts the event. The payload that filters speak of is read once, and only
     /// if one of them has a filter.
-    fn accepted_by(&mut self, mut webhooks: Vec<Arc<Webhook>>) -> Result<Vec<Arc<Webhook>>, String> {
-        if webhooks.iter().all(|webhook| webhook.filter.is_empty()) {
-            return Ok(webhooks);
+    fn accepted_of(&mut self, mut matches: Matches) -> Result<Matches, String> {
+        let Matches { webhooks, skipping, .. } = &mut matches;
+        if webhooks.iter().chain(skipping.iter()).all(|webhook| webhook.filter.is_empty()) {
+            return Ok(matches);
         }
         match serde_json::from_slice(&self.get(WebhookKind::Generic)?) {
-            Ok(payload) => webhooks.retain(|webhook| webhook.filter.accepts(&payload)),
+            Ok(payload) => [webhooks, skipping]
+                .into_iter()
+                .for_each(|list| list.retain(|webhook| webhook.filter.accepts(&payload))),
             // A publisher's own JSON may be nested too deep. Of such an event no condition is known to hold.
             Err(error) => {
                 tracing::warn!(event_id = self.source.id, %error, "no filter can be asked about an event");
-                webhooks.retain(|webhook| webhook.filter.is_empty());
+                [webhooks, skipping].into_iter().for_each(|list| list.retain(|webhook| webhook.filter.is_empty()));
             }
         }
-        Ok(webhooks)
+        Ok(matches)
     }
 }
 
@@ -234,7 +240,18 @@ fn open_event(matched: &Matched) -> OpenEvent {
         matched_at: matched.event.matched_at.as_micros(),
         bodies: matched.bodies.rendered.iter().map(body).collect(),
         deliveries: matched.webhooks.iter().map(delivery).collect(),
+        skipped: matched.skipping.iter().map(|webhook| skipped(webhook)).collect(),
     }
+}
+
+fn skipped(webhook: &Webhook) -> SkippedWebhook {
+    let reason = match webhook.skips_for {
+        domain::SkipReason::Inactive => SkipReason::Inactive,
+        domain::SkipReason::Plan => SkipReason::Plan,
+        domain::SkipReason::ProjectDeleted => SkipReason::ProjectDeleted,
+        domain::SkipReason::Failing => SkipReason::Failing,
+    };
+    SkippedWebhook { webhook_id: webhook.id, reason: reason.into() }
 }
 
 /// Starts the first attempts of an event; its message is acknowledged when all of them are durable. `false`: the program

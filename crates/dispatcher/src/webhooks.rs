@@ -10,8 +10,8 @@ use std::{
 };
 
 use domain::{
-    CustomHeader, EventSelector, EventType, FieldError, Filter, InstanceId, MatchIndex, Scope, Secret, Subscription,
-    Timestamp, WebhookKind, check_headers, target,
+    CustomHeader, EventSelector, EventType, FieldError, Filter, InstanceId, MatchIndex, Scope, Secret, SkipReason,
+    Subscription, Timestamp, WebhookKind, check_headers, target,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proto::{
@@ -29,6 +29,8 @@ pub(crate) struct Webhook {
     pub(crate) id: i64,
     pub(crate) instance: InstanceId,
     pub(crate) active: bool,
+    /// Why it skips events while it is inactive.
+    pub(crate) skips_for: SkipReason,
     pub(crate) kind: WebhookKind,
     pub(crate) url: Url,
     /// Fit to be recorded.
@@ -66,6 +68,7 @@ impl Webhook {
             id: config.id,
             instance: config.instance.parse().map_err(|error: domain::InvalidInstance| error.to_string())?,
             active: config.active,
+            skips_for: SkipReason::of(&config.inactive_reason),
             kind,
             masked_url: target::mask(&url, kind),
             url,
@@ -127,10 +130,12 @@ impl Subscription for Webhook {
     }
 }
 
-/// Who gets an event.
+/// Whom an event is for, whatever the filters.
 pub(crate) struct Matches {
-    /// The active webhooks, whatever their filters.
+    /// The active webhooks, which get it.
     pub(crate) webhooks: Vec<Arc<Webhook>>,
+    /// The inactive ones, which skip it.
+    pub(crate) skipping: Vec<Arc<Webhook>>,
     /// Whether any webhook of the instance selects the event's type: active or not, whatever its projects.
     pub(crate) selected: bool,
 }
@@ -238,11 +243,12 @@ impl Webhooks {
         }
     }
 
-    /// Who gets an event, and who wants its type.
+    /// Whom an event is for, and whether anybody wants its type.
     pub(crate) fn matches(&self, instance: &InstanceId, event: EventType, project: i64) -> Matches {
         let index = self.read();
         Matches {
             webhooks: index.webhooks.matches(instance, event, project).cloned().collect(),
+            skipping: index.webhooks.skips(instance, event, project).cloned().collect(),
             selected: index.webhooks.selects(instance, event),
         }
     }

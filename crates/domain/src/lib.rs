@@ -15,6 +15,7 @@ mod retry;
 mod role;
 mod selector;
 mod signing;
+mod skip;
 pub mod target;
 mod webhook;
 
@@ -32,5 +33,6 @@ pub use retry::{InvalidSchedule, MOST_ATTEMPTS, RetrySchedule};
 pub use role::{Identity, Role};
 pub use selector::{EventSelector, UnknownSelector};
 pub use signing::{InvalidSecret, Secret, SignatureError, SigningMistake, StandardHeaders};
+pub use skip::SkipReason;
 pub use target::{AddressPolicy, InvalidTarget};
 pub use webhook::{FieldError, Scope, UnknownKind, WebhookDraft, WebhookKind, WebhookSpec, host_changed};

@@ -1,4 +1,4 @@
-//! Which webhooks get an event. Costs by matches, not by webhooks.
+//! Which webhooks get an event, and which skip it because they are inactive. Costs by matches, not by webhooks.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +14,7 @@ pub trait Subscription {
     fn events(&self) -> &[EventType];
     /// The projects whose events it gets.
     fn scope(&self) -> &Scope;
-    /// Whether it gets any at all.
+    /// Whether it gets any at all, or skips them.
     fn active(&self) -> bool;
 }
 
@@ -29,7 +29,6 @@ type Selections = [usize; EventType::ALL.len()];
 pub struct MatchIndex<W> {
     webhooks: HashMap<i64, Arc<W>>,
     instances: HashMap<InstanceId, Places<W>>,
-    /// Of all webhooks, inactive ones included.
     selections: HashMap<InstanceId, Selections>,
 }
 
@@ -48,9 +47,6 @@ impl<W: Subscription> MatchIndex<W> {
         let selections = self.selections.entry(webhook.instance().clone()).or_default();
         for event in webhook.events() {
             selections[event.index()] += 1;
-        }
-        if !webhook.active() {
-            return;
         }
         let places = self.instances.entry(webhook.instance().clone()).or_default();
         for key in keys(&*webhook) {
@@ -91,6 +87,15 @@ impl<W: Subscription> MatchIndex<W> {
 
     /// The active webhooks that get an event of this type in this project, each once.
     pub fn matches(&self, instance: &InstanceId, event: EventType, project: i64) -> impl Iterator<Item = &Arc<W>> {
+        self.selecting(instance, event, project).filter(|webhook| webhook.active())
+    }
+
+    /// The webhooks that would get it as well, were they active, each once.
+    pub fn skips(&self, instance: &InstanceId, event: EventType, project: i64) -> impl Iterator<Item = &Arc<W>> {
+        self.selecting(instance, event, project).filter(|webhook| !webhook.active())
+    }
+
+    fn selecting(&self, instance: &InstanceId, event: EventType, project: i64) -> impl Iterator<Item = &Arc<W>> {
         let places = self.instances.get(instance);
         let list = move |key| places.and_then(|places| places.get(&key)).into_iter().flatten();
         list((event, None)).chain(list((event, Some(project))))
@@ -173,6 +178,12 @@ mod tests {
         })
     }
 
+    fn sorted(ids: impl Iterator<Item = i64>) -> Vec<i64> {
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        ids
+    }
+
     proptest! {
         /// The index agrees with looking at every webhook, after any sequence of changes.
         #[test]
@@ -194,15 +205,16 @@ mod tests {
                         plain.values().any(|hook| hook.instance == instance && hook.events.contains(event));
                     prop_assert_eq!(index.selects(&instance, *event), selected);
                     for project in 1..6 {
-                        let mut found: Vec<_> = index.matches(&instance, *event, project).map(|hook| hook.id).collect();
-                        found.sort_unstable();
-                        let mut expected: Vec<_> = plain.values()
-                            .filter(|hook| hook.active && hook.instance == instance && hook.events.contains(event))
-                            .filter(|hook| hook.scope.contains(project))
-                            .map(|hook| hook.id)
-                            .collect();
-                        expected.sort_unstable();
-                        prop_assert_eq!(found, expected);
+                        let expected = |active| {
+                            let selecting = plain.values()
+                                .filter(|hook| hook.instance == instance && hook.events.contains(event))
+                                .filter(|hook| hook.active == active && hook.scope.contains(project));
+                            sorted(selecting.map(|hook| hook.id))
+                        };
+                        let matches = index.matches(&instance, *event, project).map(|hook| hook.id);
+                        prop_assert_eq!(sorted(matches), expected(true));
+                        let skips = index.skips(&instance, *event, project).map(|hook| hook.id);
+                        prop_assert_eq!(sorted(skips), expected(false));
                     }
                 }
             }

@@ -5,7 +5,7 @@
 //! (404); query, headers and body (400, 413, 415, 422); then whatever the service says.
 //!
 //! - [`router`] makes the router from [`Services`].
-//! - `webhooks`, `deliveries`, `replays`, `tokens`, `projects` and `events` have the handlers, the JSON shapes and the
+//! - `webhooks`, `deliveries`, `replays`, `stats`, `tokens`, `projects` and `events` have the handlers, the JSON shapes and the
 //!   documentation of one resource each: a table of routes, of which both the router and the OpenAPI document are made.
 //! - `openapi` puts the document together, `manual` shows it.
 //! - `caller`, `path`, `query`, `precondition`, `body` read requests (`read`, `value`, `named`: what is in them);
@@ -27,6 +27,7 @@ mod projects;
 mod query;
 mod read;
 mod replays;
+mod stats;
 mod tokens;
 mod value;
 mod webhooks;
@@ -73,6 +74,7 @@ fn routes() -> Vec<Route> {
         webhooks::routes(),
         deliveries::routes(),
         replays::routes(),
+        stats::routes(),
         events::routes(),
         projects::routes(),
         tokens::routes(),

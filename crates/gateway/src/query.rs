@@ -8,7 +8,9 @@ use domain::{EventType, WebhookKind};
 use prost_types::Timestamp;
 use proto::{
     error::ErrorCode,
-    v1::{DeliveryStatus, ExportEntriesRequest, ListEntriesRequest, ListWebhooksRequest},
+    v1::{
+        DeliveryStatus, ExportEntriesRequest, GetStatsRequest, ListEntriesRequest, ListWebhooksRequest, StatsInterval,
+    },
 };
 
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     error::Failure,
     named::Named,
     path::number,
+    stats,
 };
 
 pub(crate) const PER_PAGE: [i32; 4] = [15, 25, 50, 100];
@@ -120,6 +123,18 @@ impl Query {
         let request = ExportEntriesRequest { webhook_id, status, cursor, event_type, from, to, is_test };
         named.finish().map(|()| (format, request))
     }
+
+    /// `from`, `to` and `interval`, as a request for the statistics of this webhook.
+    pub(crate) fn stats(self, webhook_id: i64) -> Result<GetStatsRequest, Failure> {
+        let Self(mut named) = self;
+        let (from, to) = (time(&mut named, "from"), time(&mut named, "to"));
+        let interval = named.take("interval").map(|text| stats::interval_from(&text));
+        if interval == Some(None) {
+            named.fault("interval", format!("must be {}", stats::INTERVALS.map(|(_, name)| name).join(" or ")));
+        }
+        let interval = interval.flatten().unwrap_or(StatsInterval::Hour).into();
+        named.finish().map(|()| GetStatsRequest { webhook_id, from, to, interval })
+    }
 }
 
 /// Which entries of history are wanted: `status`, `event`, `from`, `to` and `test`.
@@ -160,15 +175,6 @@ fn id(named: &mut Named<String>, name: &'static str, fault: &str) -> i64 {
     })
 }
 
-fn time(named: &mut Named<String>, name: &'static str) -> Option<Timestamp> {
-    let text = named.take(name)?;
-    let time = proto::json::timestamp::parse(&text);
-    if time.is_none() {
-        named.fault(name, "must be a time in RFC 3339, such as 2026-11-23T08:15:00Z");
-    }
-    time
-}
-
 fn page(named: &mut Named<String>) -> PageQuery {
     let page = match named.take("page").map(|text| text.parse::<i32>()) {
         None => 1,
@@ -188,6 +194,15 @@ fn per_page(named: &mut Named<String>) -> i32 {
         named.fault("per_page", "must be one of 15, 25, 50, 100");
         PER_PAGE_DEFAULT
     })
+}
+
+fn time(named: &mut Named<String>, name: &'static str) -> Option<Timestamp> {
+    let text = named.take(name)?;
+    let time = proto::json::timestamp::parse(&text);
+    if time.is_none() {
+        named.fault(name, "must be a time in RFC 3339, such as 2026-11-23T08:15:00Z (a + is written %2B)");
+    }
+    time
 }
 
 fn flag(named: &mut Named<String>, name: &'static str) -> Option<bool> {

@@ -9,9 +9,9 @@ use proto::{
     v1::{
         self, CancelReplayRequest, CancelReplayResponse, CountReplayRequest, CountReplayResponse, DeliveryStatus,
         ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
-        GetReplayRequest, GetReplayResponse, ListEntriesRequest, ListEntriesResponse, ListReplaysRequest,
-        ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse, StartReplayRequest, StartReplayResponse,
-        history_server::History,
+        GetReplayRequest, GetReplayResponse, GetStatsRequest, GetStatsResponse, ListEntriesRequest,
+        ListEntriesResponse, ListReplaysRequest, ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        StartReplayRequest, StartReplayResponse, history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -26,7 +26,8 @@ use crate::{
     queueing::{LEASE, Queueing},
     recording::store_status,
     registry::Registry,
-    store::{Entry, ListQuery, Page, Position, Store, WholeDelivery},
+    stats::{PENDING_LIMIT, Period},
+    store::{Entry, ListQuery, Page, Position, StatsQuery, Store, WholeDelivery},
 };
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
@@ -120,6 +121,21 @@ impl History for HistoryService {
         let (delivery_id, attempt) = (taken.delivery.id.to_string(), taken.number);
         self.queueing.queue_now(taken).await;
         Ok(Response::new(RetryDeliveryResponse { delivery_id, attempt }))
+    }
+
+    async fn get_stats(&self, request: Request<GetStatsRequest>) -> Result<Response<GetStatsResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let request = request.into_inner();
+        let period = Period::read(&request, self.clock.now())?;
+        let refreshed = self.registry.refresh_soon().await;
+        let webhook_id = request.webhook_id;
+        if !self.sees(&reader, webhook_id, refreshed)? {
+            return Err(ApiError::not_found("webhook", webhook_id).into());
+        }
+        let (instance, hours) = (reader.instance, period.hours());
+        let query = StatsQuery { instance, webhook_id, hours, pending_limit: PENDING_LIMIT };
+        let stats = self.store.stats(&query).await.map_err(store_status)?;
+        Ok(Response::new(period.answer(&stats)))
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, GrpcStatus> {

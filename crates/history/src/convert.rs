@@ -2,6 +2,7 @@
 //! record must never be what a database chokes on, or it would block its lane for ever.
 
 use bytes::Bytes;
+use domain::SkipReason;
 use prost::Message as _;
 use proto::{
     convert::uuid_from,
@@ -58,7 +59,18 @@ pub(crate) fn open_event(event: internal::OpenEvent) -> Result<OpenEvent, Invali
         matched_at: event.matched_at,
         bodies: event.bodies.into_iter().map(|body| (clean(body.format), body.content)).collect(),
         deliveries: event.deliveries.into_iter().map(|to| (to.webhook_id, clean(to.format))).collect(),
+        skipped: event.skipped.iter().map(|by| (by.webhook_id, skip_reason(by.reason()))).collect(),
     })
+}
+
+/// A reason that only a later dispatcher knows arrives as unspecified.
+const fn skip_reason(reason: internal::SkipReason) -> SkipReason {
+    match reason {
+        internal::SkipReason::Unspecified | internal::SkipReason::Inactive => SkipReason::Inactive,
+        internal::SkipReason::Plan => SkipReason::Plan,
+        internal::SkipReason::ProjectDeleted => SkipReason::ProjectDeleted,
+        internal::SkipReason::Failing => SkipReason::Failing,
+    }
 }
 
 /// A test delivery from a message.

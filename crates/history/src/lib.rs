@@ -7,7 +7,7 @@
 //!   (`replay.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
-//! is dispatched once, `release.rs` what becomes of what waits.
+//! is dispatched once, `release.rs` what becomes of what waits, `counts.rs` what is counted for statistics.
 
 use std::sync::Arc;
 
@@ -18,9 +18,11 @@ use tonic::service::Routes;
 mod api;
 mod consume;
 mod convert;
+mod counts;
 mod cursor;
 mod entries;
 mod exporting;
+mod forget;
 mod manual;
 mod merge;
 pub mod model;
@@ -32,6 +34,7 @@ mod release;
 pub mod replay;
 mod replaying;
 mod replays;
+mod stats;
 pub mod store;
 mod sweep;
 
@@ -86,8 +89,8 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         clock: Arc::clone(&parts.clock),
     };
     tasks.spawn("history replays", replaying.run(shutdown.clone()));
-    let claims = release::forget_claims(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
-    tasks.spawn("history claims", claims);
+    let forget = forget::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
+    tasks.spawn("history forget", forget);
 
     let recording = recording::RecordingService {
         store: Arc::clone(&parts.store),

@@ -3,7 +3,8 @@
 //! Records come in any order and more than once. So nothing here depends on order: of several accounts of one attempt
 //! the best wins ([`Rank`]), an end stays an end, and of several waits the one for the latest attempt wins, unless that
 //! attempt is there already. A wait for an attempt that somebody asked for ([`Wait::manual`]) is there in spite of an end;
-//! no record brings one, so that what records do to it commutes as well.
+//! no record brings one, so that what records do to it commutes as well. What attempts change in the counts for statistics
+//! follows from what becomes of their rows.
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,10 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::model::{Attempt, Delivery, EventKey, HoldReason, Record, WaitState, What};
+use crate::{
+    counts::{CountKey, Counted, Tally},
+    model::{Attempt, Delivery, EventKey, HoldReason, Record, WaitState, What},
+};
 
 /// Which of two accounts of the same attempt stands: the greater one. An attempt that was made says more than an end
 /// without one, a success more than a failure, and of equals the first stands.
@@ -127,6 +131,11 @@ impl NewAttempt<'_> {
     pub(crate) fn status(&self) -> i16 {
         if self.content.delivered { DELIVERED } else { FAILED }
     }
+
+    fn count(&self) -> Moment {
+        let Attempt { delivered, duration_us, started_at, .. } = *self.content;
+        Moment { at: started_at, what: Counted::entry(self.made, delivered, duration_us) }
+    }
 }
 
 /// A body to be written, unless there is one.
@@ -148,6 +157,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) waits: Vec<(&'a Delivery, Wait)>,
     pub(crate) waits_over: Vec<Uuid>,
     pub(crate) bodies: Vec<NewBody<'a>>,
+    /// What the attempts change in the counts.
+    pub(crate) counts: Tally<'a>,
 }
 
 /// What `records` change about deliveries of which this is stored.
@@ -191,8 +202,22 @@ struct Slot<'a> {
     is_final: bool,
     /// `None`: the stored one stands.
     winner: Option<&'a Record>,
-    /// What is stored: whether it is final. `None`: nothing.
-    stored: Option<bool>,
+    /// `None`: nothing is stored.
+    stored: Option<Stored>,
+}
+
+/// What is stored of an attempt.
+#[derive(Clone, Copy)]
+struct Stored {
+    is_final: bool,
+    counted: Moment,
+}
+
+/// As what an attempt is counted, and when.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: i64,
+    what: Counted,
 }
 
 impl Slot<'_> {
@@ -203,7 +228,10 @@ impl Slot<'_> {
             started_at: Reverse(attempt.started_at),
             duration_us: Reverse(attempt.duration_us),
         };
-        Self { rank, is_final: attempt.is_final, winner: None, stored: Some(attempt.is_final) }
+        let what = Counted::entry(attempt.made, rank.delivered, attempt.duration_us);
+        let counted = Moment { at: attempt.started_at, what };
+        let stored = Stored { is_final: attempt.is_final, counted };
+        Self { rank, is_final: attempt.is_final, winner: None, stored: Some(stored) }
     }
 }
 
@@ -289,15 +317,20 @@ impl<'a> State<'a> {
             None if self.row => plan.waits_over.push(id),
             _ => {}
         }
+        let Delivery { instance, webhook_id, is_test, .. } = self.delivery;
+        let key = |Moment { at, what }| (!is_test).then(|| CountKey::new(instance, *webhook_id, at, what));
         for (number, slot) in self.attempts {
             match (slot.winner, slot.stored) {
                 (Some(record), stored) => {
-                    if stored.is_some() {
+                    if let Some(stored) = stored {
                         plan.replaced.push((id, number));
+                        key(stored.counted).into_iter().for_each(|key| plan.counts.take_back(key));
                     }
-                    plan.attempts.push(new_attempt(record, slot.rank.made, slot.is_final));
+                    let attempt = new_attempt(record, slot.rank.made, slot.is_final);
+                    key(attempt.count()).into_iter().for_each(|key| plan.counts.add(key));
+                    plan.attempts.push(attempt);
                 }
-                (None, Some(false)) if slot.is_final => plan.ended.push((id, number)),
+                (None, Some(stored)) if slot.is_final && !stored.is_final => plan.ended.push((id, number)),
                 (None, _) => {}
             }
         }

@@ -3,6 +3,7 @@
 //! Times are microseconds since the Unix epoch.
 
 use bytes::Bytes;
+use domain::SkipReason;
 use uuid::Uuid;
 
 /// Whose an event is, and which: publishers choose event ids, so an id alone says nothing.
@@ -138,6 +139,8 @@ pub struct OpenEvent {
     pub bodies: Vec<(String, Bytes)>,
     /// Webhook and format of its deliveries.
     pub deliveries: Vec<(i64, String)>,
+    /// The webhooks that it would go to, were they active, each with the reason why it is not.
+    pub skipped: Vec<(i64, SkipReason)>,
 }
 
 impl OpenEvent {

@@ -9,12 +9,13 @@ use domain::WebhookKind;
 use uuid::Uuid;
 
 use crate::{
+    counts::{CountKey, Counted, Tally},
     merge::NewBody,
     model::{Delivery, EventKey, OpenEvent, Opened, WaitState},
 };
 
 /// The format that is kept of every event, so that it can be explained to webhooks that did not get it.
-const GENERIC: &str = WebhookKind::Generic.name();
+pub(crate) const GENERIC: &str = WebhookKind::Generic.name();
 
 /// The claims of a batch's events.
 #[derive(Debug, Default)]
@@ -55,6 +56,24 @@ pub(crate) struct Decision<'a> {
     pub(crate) deliveries: Vec<Delivery>,
     /// To be written unless the event has one of the format: the first content wins.
     pub(crate) bodies: Vec<NewBody<'a>>,
+    /// Events that are new and that some webhooks skip.
+    skipped: Vec<&'a OpenEvent>,
+}
+
+impl<'a> Decision<'a> {
+    /// What the skipped events change in the counts, when the generic bodies of the events in `first` were written just
+    /// now. An event that claims no id may be opened twice, because the answer to the first call was lost; its body is
+    /// written once.
+    pub(crate) fn counts(&self, first: &HashSet<EventKey>) -> Tally<'a> {
+        let mut tally = Tally::default();
+        for event in self.skipped.iter().filter(|event| first.contains(&event.key)) {
+            for (webhook_id, reason) in &event.skipped {
+                let what = Counted::Skipped(*reason);
+                tally.add(CountKey::new(&event.key.instance, *webhook_id, event.matched_at, what));
+            }
+        }
+        tally
+    }
 }
 
 /// The claims that a batch wants to make, ascending, the first of several for one event.
@@ -84,6 +103,7 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
     }
     let mut deliveries = BTreeMap::new();
     let mut bodies = BTreeMap::new();
+    let mut skipped = Vec::new();
     let mut results = Vec::with_capacity(events.len());
     let mut seen = HashSet::new();
     for event in events {
@@ -104,6 +124,9 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
         let is_known = !waiting.is_empty() || fresh.len() < event.deliveries.len() || known.bodies.contains(&event.key);
         let again = standing == Standing::Again || event.redelivered && is_known;
         results.push(if again { redelivered(&fresh, waiting, known) } else { Opened::New });
+        if !again && !event.skipped.is_empty() {
+            skipped.push(event);
+        }
         if standing == Standing::First {
             let kept = |format: &str| format == GENERIC || fresh.iter().any(|to| to.1 == format);
             for (format, content) in event.bodies.iter().filter(|body| kept(&body.0)) {
@@ -116,7 +139,8 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
             deliveries.insert(delivery.id, delivery);
         }
     }
-    Decision { results, deliveries: deliveries.into_values().collect(), bodies: bodies.into_values().collect() }
+    let (deliveries, bodies) = (deliveries.into_values().collect(), bodies.into_values().collect());
+    Decision { results, deliveries, bodies, skipped }
 }
 
 /// How an event stands to the claim on its id.

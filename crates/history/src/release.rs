@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use broker::Lane;
 use bytes::Bytes;
-use domain::{Clock, ErrorClass, Timestamp};
+use domain::{Clock, ErrorClass};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -213,32 +213,4 @@ impl Release {
         self.queueing.queue(taken, Lane::DeliverFast).await?;
         Ok(())
     }
-}
-
-/// Forgets claims that no publisher can rely on any more. Runs until shutdown.
-pub(crate) async fn forget_claims(store: Arc<dyn Store>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(600);
-    loop {
-        let round = forget_old_claims(store.as_ref(), clock.now());
-        match shutdown.run_until_cancelled(round).await {
-            None => return,
-            Some(Err(error)) => tracing::warn!(%error, "cannot clean up the ids of old events; trying on"),
-            Some(Ok(())) => {}
-        }
-        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-            return;
-        }
-    }
-}
-
-async fn forget_old_claims(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    /// Twice what publishers are promised.
-    const KEPT: Duration = Duration::from_secs(48 * 3600);
-    const AT_ONCE: i64 = 2000;
-    let before = now.minus(KEPT).as_micros();
-    while store.forget_claims(before, AT_ONCE).await? == AT_ONCE.unsigned_abs() {
-        // Others may write in between.
-        tokio::task::yield_now().await;
-    }
-    Ok(())
 }

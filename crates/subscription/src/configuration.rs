@@ -139,6 +139,7 @@ impl Configuration {
             secrets: signing,
             headers,
             filter: webhook.filter,
+            inactive_reason: webhook.inactive_reason,
         }
     }
 

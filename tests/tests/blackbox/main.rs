@@ -33,6 +33,7 @@ mod rotation;
 mod secrets;
 mod snippets;
 mod startup;
+mod stats;
 mod stock_tools;
 mod targets;
 mod told;

@@ -4,7 +4,7 @@ use std::iter;
 
 use blackbox::receiver::Receiver;
 use broker::{Lane, Settlement};
-use proto::internal::v1::{WebhookConfig, attempt_record::What};
+use proto::internal::v1::{SkipReason, WebhookConfig, attempt_record::What};
 
 use crate::world::{Bench, event, event_with, webhook};
 
@@ -97,6 +97,63 @@ async fn history_has_the_generic_body_of_what_somebody_selects_and_nobody_gets()
         assert_eq!(bench.settled().await, (9, Settlement::Ack));
         assert_eq!(bench.world.opened.lock().unwrap().concat().len(), 2);
     }
+}
+
+fn inactive(webhook: WebhookConfig, inactive_reason: &str) -> WebhookConfig {
+    WebhookConfig { active: false, inactive_reason: inactive_reason.to_owned(), ..webhook }
+}
+
+#[tokio::test]
+async fn what_inactive_webhooks_would_get_is_told_with_the_reason() {
+    let of = |id, projects: &[i64]| WebhookConfig {
+        all_projects: false,
+        projects: projects.to_vec(),
+        ..webhook(id, NOWHERE, &["run.*"])
+    };
+    let elsewhere = WebhookConfig { instance: "other".into(), ..webhook(8, NOWHERE, &["*"]) };
+    // The sample's own project.
+    let webhooks = vec![
+        inactive(webhook(1, NOWHERE, &["run.*", "run.created"]), ""),
+        inactive(of(2, &[1, 900]), "plan_downgraded"),
+        inactive(filtered(3, &["data.team == blue"]), "projects_deleted"),
+        inactive(webhook(4, NOWHERE, &["*"]), "endpoint_failing"),
+        inactive(webhook(5, NOWHERE, &["*"]), "of a later version"),
+        inactive(of(6, &[900]), ""),
+        inactive(of(7, &[]), "projects_deleted"),
+        inactive(elsewhere, ""),
+        inactive(webhook(9, NOWHERE, &["case.*"]), ""),
+        inactive(filtered(10, &["data.team == red"]), ""),
+        webhook(11, NOWHERE, &["*"]),
+        filtered(12, &["data.team == red"]),
+    ];
+    let mut bench = Bench::start(webhooks, 10);
+    bench.send(Lane::Events, 7, false, event_with(false, r#"{"team":"blue"}"#.into())).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.opened(), (generic(&[11]), vec!["generic".to_owned()]));
+    use SkipReason::{Failing, Inactive, Plan, ProjectDeleted};
+    let expected = [(1, Inactive), (2, Plan), (3, ProjectDeleted), (4, Failing), (5, Inactive)];
+    assert_eq!(bench.skipped(), expected);
+
+    // Of an event that no filter can be asked about, those without one are known to skip it.
+    let deep = format!(r#"{{"deep":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
+    bench.world.opened.lock().unwrap().clear();
+    bench.send(Lane::Events, 8, false, event_with(false, deep)).await;
+    assert_eq!(bench.settled().await, (8, Settlement::Ack));
+    assert_eq!(bench.skipped(), [(1, Inactive), (2, Plan), (4, Failing), (5, Inactive)]);
+}
+
+#[tokio::test]
+async fn what_only_inactive_webhooks_select_is_skipped_until_they_are_active() {
+    let hook = webhook(1, NOWHERE, &["run.created"]);
+    let mut bench = Bench::start(vec![inactive(hook.clone(), "")], 10);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.skipped(), [(1, SkipReason::Inactive)]);
+    bench.save(hook);
+    bench.known().await;
+    bench.send(Lane::Events, 8, false, event(false)).await;
+    assert_eq!(bench.settled().await, (8, Settlement::Ack));
+    assert_eq!((bench.skipped().len(), bench.opened().0), (1, generic(&[1])));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use proto::{
         AcceptedEvent, AttemptRecord, AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse,
         CheckPlanRequest, CheckPlanResponse, CheckRequest, CheckResponse, DeliveryRef, DeliveryTask, OpenDelivery,
         OpenEvent, OpenOutcome, OpenRequest, OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse,
-        RecordRequest, RecordResponse, SigningSecret, WebhookConfig,
+        RecordRequest, RecordResponse, SigningSecret, SkipReason, WebhookConfig,
         configuration_server::{Configuration, ConfigurationServer},
         recording_server::{Recording, RecordingServer},
     },
@@ -255,6 +255,15 @@ impl Bench {
         deliveries.sort_by_key(|delivery| delivery.webhook_id);
         let bodies = opened.iter().flat_map(|event| event.bodies.iter().map(|body| body.format.clone()));
         (deliveries.into_iter().map(|to| (to.webhook_id, to.format)).collect(), bodies.collect())
+    }
+
+    /// The webhooks that skip events opened so far, with the reason.
+    pub(crate) fn skipped(&self) -> Vec<(i64, SkipReason)> {
+        let opened = self.world.opened.lock().unwrap().concat();
+        let skipped = opened.iter().flat_map(|event| &event.skipped);
+        let mut skipped: Vec<_> = skipped.map(|by| (by.webhook_id, by.reason())).collect();
+        skipped.sort_by_key(|by| by.0);
+        skipped
     }
 
     /// Puts a message into a lane, once it is consumed.

@@ -118,6 +118,7 @@ fn schemas(source: &Source) -> Map<String, Value> {
         .chain(crate::webhooks::schemas())
         .chain(crate::deliveries::schemas())
         .chain(crate::replays::schemas())
+        .chain(crate::stats::schemas())
         .chain(crate::events::schemas())
         .chain(crate::projects::schemas())
         .chain(crate::tokens::schemas())

@@ -15,7 +15,7 @@ use crate::support::Api;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static API: LazyLock<Api> = LazyLock::new(Api::new);
 
-const PATHS: [&str; 20] = [
+const PATHS: [&str; 21] = [
     "/webhooks",
     "/webhooks/7",
     "/webhooks/7/activate",
@@ -24,6 +24,7 @@ const PATHS: [&str; 20] = [
     "/webhooks/7/explain",
     "/webhooks/7/changes",
     "/webhooks/7/deliveries",
+    "/webhooks/7/stats",
     "/webhooks/deliveries",
     "/webhooks/deliveries/0190a8f2-5b7e-7c1d-9a3e-1f2d3c4b5a69",
     "/webhooks/events",

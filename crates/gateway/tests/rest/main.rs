@@ -20,4 +20,5 @@ mod refusals;
 mod replaying;
 mod schema_check;
 mod shown;
+mod stats;
 mod support;

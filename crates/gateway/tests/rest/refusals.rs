@@ -18,7 +18,7 @@ const SAMPLE: &str = r#"{"event":"run.created"}"#;
 
 const REPLAY: &str = r#"{"from":"2026-11-23T08:15:00Z"}"#;
 
-const ROUTES: [Route; 25] = [
+const ROUTES: [Route; 26] = [
     ("GET", "/webhooks", "", None),
     ("POST", "/webhooks", "", Some(WEBHOOK)),
     ("GET", "/webhooks/ID", "7", None),
@@ -33,6 +33,7 @@ const ROUTES: [Route; 25] = [
     ("POST", "/webhooks/ID/activate", "7", None),
     ("POST", "/webhooks/ID/deactivate", "7", None),
     ("GET", "/webhooks/ID/deliveries", "7", None),
+    ("GET", "/webhooks/ID/stats", "7", None),
     ("GET", "/webhooks/deliveries", "", None),
     ("GET", "/webhooks/deliveries/export", "", None),
     ("GET", "/webhooks/deliveries/ID", DELIVERY, None),
@@ -164,6 +165,7 @@ async fn unknown_parameters_are_named() {
                 "known are page, per_page"
             }
             ("POST", "/webhooks") | ("PATCH", _) => "known are validate_only",
+            ("GET", "/webhooks/ID/stats") => "known are from, to, interval",
             ("GET", "/webhooks/deliveries/export") => {
                 "known are format, webhook, status, event, from, to, test, cursor"
             }

@@ -11,7 +11,10 @@ use super::*;
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
-    store::{Completion, Entry, Exported, ListQuery, Position, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{
+        Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, TakeHeld, TakeTests, Waiting,
+        WholeDelivery,
+    },
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -128,6 +131,14 @@ impl Store for Silent {
     }
 
     async fn forget_claims(&self, _: i64, _: i64) -> Result<u64, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn stats(&self, _: &StatsQuery) -> Result<Stats, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn forget_counts(&self, _: i64, _: i64) -> Result<u64, StoreError> {
         Err(NOTHING)
     }
 

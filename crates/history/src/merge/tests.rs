@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::HoldReason;
+use crate::{counts::hour_of, model::HoldReason};
 
 /// Rows as a database would hold them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +13,8 @@ struct Rows {
     attempts: BTreeMap<(Uuid, i32), (bool, bool, Attempt)>,
     waits: BTreeMap<Uuid, Wait>,
     bodies: BTreeSet<(EventKey, String)>,
+    /// By webhook, hour and what.
+    counts: BTreeMap<(i64, i64, i16), i64>,
 }
 
 impl Rows {
@@ -39,6 +41,24 @@ impl Rows {
             self.waits.remove(&id).expect("a wait that is over was there");
         }
         self.bodies.extend(plan.bodies.into_iter().map(|body| (body.event, body.format.to_owned())));
+        for (key, change) in plan.counts.changes() {
+            assert_eq!(key.instance, "default");
+            let place = (key.webhook_id, key.hour, key.what);
+            *self.counts.entry(place).or_default() += change;
+            self.counts.retain(|_, count| *count != 0);
+        }
+    }
+
+    /// What a count of the attempts that are there comes to.
+    fn recounted(&self) -> BTreeMap<(i64, i64, i16), i64> {
+        let mut counts = BTreeMap::new();
+        for ((id, _), (made, _, content)) in &self.attempts {
+            if *id == delivery(1).id {
+                let what = Counted::entry(*made, content.delivered, content.duration_us).code();
+                *counts.entry((1, hour_of(content.started_at), what)).or_default() += 1;
+            }
+        }
+        counts
     }
 }
 
@@ -65,7 +85,8 @@ fn delivery(webhook_id: i64) -> Delivery {
         project_id: 1,
         matched_at: 1000,
         format: "generic".into(),
-        is_test: false,
+        // What is done for a test is not counted, and is done like the rest.
+        is_test: webhook_id != 1,
     }
 }
 
@@ -101,12 +122,23 @@ fn released(rows: &mut Rows, settled: bool) {
     (wait.state, wait.leased_until) = if settled { (WaitState::Message.code(), 0) } else { (wait.state, 300) };
 }
 
+/// Times of several hours.
+fn any_time() -> impl Strategy<Value = i64> {
+    (0..1_000_000i64).prop_map(|place| place * 9_973)
+}
+
+/// An attempt that took up to 12 s.
+fn timed_attempt(started_at: i64, delivered: bool, next_due_at: i64) -> What {
+    let duration_us = started_at % 12_000_000;
+    What::Attempt(Box::new(Attempt { started_at, duration_us, delivered, next_due_at, ..Attempt::default() }))
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     // Times are distinct enough that no two accounts of an attempt are equals; of equals the first stands.
     let what = prop_oneof![
-        4 => (0..1_000_000i64, prop::bool::weighted(0.2), prop_oneof![Just(0), 2000..9000i64])
-            .prop_map(|(at, delivered, next)| attempt(at, delivered, next)),
-        1 => (0..1_000_000i64, 2000..9000i64).prop_map(|(at, next)| asked_to_wait(at, next)),
+        4 => (any_time(), prop::bool::weighted(0.2), prop_oneof![Just(0), 2000..9000i64])
+            .prop_map(|(at, delivered, next)| timed_attempt(at, delivered, next)),
+        1 => (any_time(), 2000..9000i64).prop_map(|(at, next)| asked_to_wait(at, next)),
         2 => (1..5i64, prop_oneof![
             Just(HoldReason::Inactive),
             Just(HoldReason::UnknownWebhook),
@@ -114,7 +146,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             Just(HoldReason::RetryAfter),
         ])
             .prop_map(|(version, reason)| hold_for(version, reason)),
-        1 => (0..1_000_000i64).prop_map(cancel),
+        1 => any_time().prop_map(cancel),
     ];
     (1..3i64, 1..5i32, what).prop_map(|(webhook_id, number, what)| record(webhook_id, number, what))
 }
@@ -166,6 +198,7 @@ proptest! {
         prop_assert_eq!(compared(&rows), compared(&expected));
         rows.record(&disorder);
         prop_assert_eq!(compared(&rows), compared(&expected));
+        prop_assert_eq!(&rows.counts, &rows.recounted());
         for (id, wait) in &rows.waits {
             let of = rows.attempts.iter().filter(|((delivery, _), _)| delivery == id);
             let goes_on = |row: &(bool, bool, Attempt)| if wait.manual { !row.2.delivered } else { !row.1 };

@@ -3,7 +3,7 @@
 //! Both hold the same tables and run the same rules (`merge.rs`, `opening.rs`); they differ in how they keep
 //! two writers apart. `tests/contract.rs` holds both to one list of tests.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -204,6 +204,41 @@ pub struct Waiting {
     pub hold_reason: i16,
 }
 
+/// What statistics are wanted of.
+#[derive(Clone, Debug)]
+pub struct StatsQuery {
+    /// The instance.
+    pub instance: String,
+    /// The webhook.
+    pub webhook_id: i64,
+    /// The hours, counted from the Unix epoch.
+    pub hours: Range<i64>,
+    /// Up to which number deliveries that wait are counted: there may be millions.
+    pub pending_limit: i64,
+}
+
+/// What is known of a webhook for statistics.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// What was counted in each hour; in no order.
+    pub counts: Vec<Count>,
+    /// How many deliveries wait, test payloads not among them; at most `pending_limit`.
+    pub pending: i64,
+    /// Since when the first of them waits.
+    pub oldest_pending: Option<i64>,
+}
+
+/// How many of something there were in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+pub struct Count {
+    /// The hour, counted from the Unix epoch.
+    pub hour: i64,
+    /// What, by its code in `counts.rs`.
+    pub what: i16,
+    /// How many.
+    pub count: i64,
+}
+
 /// A delivery with all its entries.
 #[derive(Clone, Debug)]
 pub struct WholeDelivery {
@@ -326,6 +361,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets claims made before `before`, at most `limit`; answers how many.
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError>;
+
+    /// What is known of a webhook for statistics.
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError>;
+
+    /// Forgets counts of hours before `before`, at most `limit` rows; answers how many.
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError>;
 
     /// Answers if the database does.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -39,6 +39,7 @@ pub(crate) fn event(publish: u128, webhooks: &[i64]) -> OpenEvent {
         project_id: 1,
         matched_at: 1000,
         bodies: vec![("generic".into(), Bytes::from_static(b"{\"id\":1}"))],
+        skipped: Vec::new(),
         deliveries: webhooks.iter().map(|webhook| (*webhook, "generic".to_owned())).collect(),
     }
 }

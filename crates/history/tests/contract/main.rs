@@ -4,6 +4,7 @@
 use sqlx::Connection as _;
 
 mod bodies;
+mod counts;
 mod export;
 mod known;
 mod manual;
@@ -99,6 +100,16 @@ contract! {
     export::an_export_has_what_was_there_when_it_began,
     export::an_export_is_filtered_and_goes_on_anywhere,
     export::an_export_that_nobody_reads_ends,
+    counts::attempts_are_counted_once_in_their_hour,
+    counts::what_a_better_account_replaces_is_taken_back,
+    counts::attempts_are_counted_by_how_long_they_took,
+    counts::counts_agree_with_the_list_whatever_the_order,
+    counts::tests_are_not_counted,
+    counts::what_waits_is_counted,
+    counts::skipped_events_are_counted_once_by_reason,
+    counts::a_skipped_event_that_claims_nothing_is_counted_once,
+    counts::of_events_opened_at_once_each_is_counted_once,
+    counts::old_counts_are_forgotten,
 }
 
 #[tokio::test]
@@ -149,6 +160,38 @@ async fn sessions_have_limits_so_that_nobody_waits_for_somebody_who_is_silent() 
     .map(|(name, setting)| (name.to_owned(), setting.to_owned()));
     assert_eq!(seen, expected);
     database.remove().await;
+}
+
+/// The migration that brought counts counts what was there.
+#[tokio::test]
+async fn what_was_in_postgres_before_counts_were_is_counted() {
+    let database = blackbox::servers::database().await;
+    let store = history::store::open_postgres(&database.url, true).await.unwrap();
+    counts::fill(store.as_ref()).await;
+    let before = counts::filled(store.as_ref()).await;
+    let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
+    let migration = include_str!("../../migrations/postgres/0006_counts.sql");
+    let script = format!("SET search_path = history; DROP TABLE counts; {migration}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
+    assert_eq!(counts::filled(store.as_ref()).await, before);
+    assert!(before[..8].iter().all(|counts| !counts.is_empty()) && before[8].is_empty(), "{before:?}");
+    database.remove().await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn what_was_in_sqlite_before_counts_were_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let store = history::store::open_sqlite(&path, true).await.unwrap();
+    counts::fill(store.as_ref()).await;
+    let before = counts::filled(store.as_ref()).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let migration = include_str!("../../migrations/sqlite/0006_counts.sql");
+    let script = format!("DROP TABLE counts; {migration}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
+    assert_eq!(counts::filled(store.as_ref()).await, before);
 }
 
 #[tokio::test]

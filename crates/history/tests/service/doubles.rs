@@ -16,8 +16,8 @@ use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
-        WholeDelivery,
+        Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError, TakeHeld,
+        TakeTests, Waiting, WholeDelivery,
     },
 };
 use prost::Message as _;
@@ -350,6 +350,14 @@ impl Store for Flaky {
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.store.forget_claims(before, limit).await
+    }
+
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+        self.store.stats(query).await
+    }
+
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.store.forget_counts(before, limit).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -11,5 +11,6 @@ mod reading;
 mod recording;
 mod replays;
 mod started;
+mod stats;
 mod timed;
 mod waiting;

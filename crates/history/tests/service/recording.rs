@@ -26,6 +26,7 @@ fn open_event(publish: u128) -> OpenEvent {
         matched_at: 5,
         bodies: vec![Body { format: "generic".into(), content: "{}".into() }],
         deliveries: vec![OpenDelivery { webhook_id: 1, format: "generic".into() }],
+        skipped: Vec::new(),
     }
 }
 

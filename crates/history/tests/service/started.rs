@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{ManualClock, SystemIds, Timestamp};
-use history::{Parts, store::open_sqlite};
+use history::{Parts, model::Record, store::open_sqlite};
 use proto::{
     channel::{GrpcChannel, LocalServices},
     convert::uuid_bytes,
@@ -19,8 +19,8 @@ use proto::{
     },
     v1::{
         Delivery, ExportEntriesRequest, ExportEntriesResponse, GetDeliveryRequest, GetEventRequest, GetEventResponse,
-        ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
-        history_client::HistoryClient,
+        GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest,
+        RetryDeliveryResponse, history_client::HistoryClient,
     },
 };
 use runtime::{ServiceCredential, Tasks};
@@ -45,8 +45,14 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// When this was recorded before it started.
+    pub(crate) async fn with(records: &[Record]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
+        store.record(records.into()).await.unwrap();
         let store = Arc::new(Flaky { store, fails: AtomicBool::new(false), tried: AtomicUsize::new(0) });
         let (queue, subscription) = (Arc::new(Queue::default()), Subscription::default());
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START)));
@@ -103,6 +109,11 @@ impl Started {
         let mut history = HistoryClient::new(self.bare.clone());
         let request = RetryDeliveryRequest { delivery_id: delivery_id.to_string() };
         history.retry_delivery(with_token(token, request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn stats(&self, token: &str, request: GetStatsRequest) -> Result<GetStatsResponse, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        history.get_stats(with_token(token, request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn event(&self, token: &str, event_id: impl ToString) -> Result<GetEventResponse, Status> {

@@ -49,6 +49,23 @@ async fn a_save_is_told_from_then_on() {
 }
 
 #[tokio::test]
+async fn why_a_webhook_is_inactive_is_told() {
+    let fixture = Fixture::start().await;
+    let (all, some) = (fixture.create(None).await, fixture.create(Some(&[2])).await);
+    let off = fixture.create_from(CreateWebhookRequest { inactive: true, ..good() }).await;
+    fixture.delete_project(2, 1).await;
+    fixture.set_plan("starter", 1).await;
+    let told = changes(&fixture, 0).await.webhooks;
+    let reason = |id: i64| {
+        let found = told.iter().find(|webhook| webhook.id == id).unwrap();
+        (found.active, found.inactive_reason.as_str())
+    };
+    assert_eq!(reason(all.id), (false, "plan_downgraded"));
+    assert_eq!(reason(some.id), (false, "projects_deleted"));
+    assert_eq!(reason(off.id), (false, ""));
+}
+
+#[tokio::test]
 async fn selectors_and_filters_are_told_as_they_were_chosen() {
     let fixture = Fixture::start().await;
     let filter = vec!["data.result == failed".to_owned()];

@@ -3,9 +3,9 @@
 use blackbox::grpc::Grpc;
 use proto::v1::{
     ActivateWebhookRequest, CountReplayRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest,
-    GetWebhookRequest, ListEntriesRequest, ListReplaysRequest, ListWebhookChangesRequest, RegenerateSecretRequest,
-    ReplaySelection, SampleEvent, StartReplayRequest, TestWebhookRequest, UpdateWebhookRequest, Webhook,
-    explain_webhook_request::Event,
+    GetStatsRequest, GetWebhookRequest, ListEntriesRequest, ListReplaysRequest, ListWebhookChangesRequest,
+    RegenerateSecretRequest, ReplaySelection, SampleEvent, StartReplayRequest, TestWebhookRequest,
+    UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -31,6 +31,8 @@ pub(super) enum Call {
     Test,
     /// Its history.
     Entries,
+    /// Its counts.
+    Stats,
     /// Trying again what has failed, of which there is nothing.
     StartReplay,
     CountReplay,
@@ -61,6 +63,7 @@ impl Call {
             Self::Explain => ("Webhooks", "ExplainWebhook"),
             Self::Test => ("Webhooks", "TestWebhook"),
             Self::Entries => ("History", "ListEntries"),
+            Self::Stats => ("History", "GetStats"),
             Self::StartReplay => ("History", "StartReplay"),
             Self::CountReplay => ("History", "CountReplay"),
             Self::ListReplays => ("History", "ListReplays"),
@@ -115,6 +118,11 @@ impl Call {
                 grpc.history().list_entries(request).await?;
                 None
             }
+            Self::Stats => {
+                let request = GetStatsRequest { webhook_id: id, ..GetStatsRequest::default() };
+                grpc.history().get_stats(request).await?;
+                None
+            }
             Self::StartReplay => {
                 grpc.history().start_replay(StartReplayRequest { selection: Some(everything(id)) }).await?;
                 None
@@ -147,7 +155,7 @@ impl Call {
             Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
-            Self::Changes | Self::Explain | Self::Test | Self::Entries => before == after,
+            Self::Changes | Self::Explain | Self::Test | Self::Entries | Self::Stats => before == after,
             Self::StartReplay | Self::CountReplay | Self::ListReplays => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };

@@ -10,7 +10,7 @@ use super::{callers::CALLERS, webhook_calls::Call, world::Rows};
 pub(super) type Row = [u16; CALLERS];
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Rows<Row>); 15] = [
+pub(super) const TABLE: [(Call, Rows<Row>); 16] = [
     //                      no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Call::Read, Rows {
         own:            [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404],
@@ -128,6 +128,21 @@ pub(super) const TABLE: [(Call, Rows<Row>); 15] = [
     // History stays after the webhook is deleted, readable by system administrators.
     //                      no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Call::Deliveries, Rows {
+        own:            [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404],
+        both:           [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404],
+        mixed:          [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404],
+        foreign:        [401, 401, 401, 401,  403, 403, 403,  404, 404, 200,  200, 200,  404, 404],
+        everyone:       [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404],
+        empty:          [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404],
+        other_own:      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 200],
+        other_everyone: [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  200, 404],
+        deleted:        [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404],
+        never:          [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404],
+        no_number:      [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  404, 404,  404, 404],
+    }),
+    // So do its counts.
+    //                      no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
+    (Call::Stats, Rows {
         own:            [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404],
         both:           [401, 401, 401, 401,  403, 403, 403,  200, 200, 404,  200, 200,  404, 404],
         mixed:          [401, 401, 401, 401,  403, 403, 403,  404, 404, 404,  200, 200,  404, 404],

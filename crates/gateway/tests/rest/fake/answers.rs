@@ -131,3 +131,29 @@ pub(crate) fn replay(webhook_id: i64, state: v1::ReplayState) -> v1::Replay {
         ended_at: at(1_800_007_260, 0).filter(|_| !is_running),
     }
 }
+
+/// Webhook 8 has had nothing; webhook 13 is told of by a service that is newer.
+pub(crate) fn stats(asked: &v1::GetStatsRequest) -> v1::GetStatsResponse {
+    let skipped = v1::SkippedEvents { inactive: 3, plan: 4, project_deleted: 5, failing: 6 };
+    let interval = v1::IntervalStats { start: at(1_800_000_000, 0), delivered: 1, failed: 2, skipped: Some(skipped) };
+    let totals = v1::TotalStats {
+        delivered: 1,
+        failed: 2,
+        not_attempted: 1,
+        success_rate: Some(0.25),
+        latency: Some(v1::Latency { p50_ms: 0.5, p95_ms: 23.714, p99_ms: 10_000.0 }),
+        skipped: Some(skipped),
+    };
+    let interval_code = if asked.webhook_id == 13 { 99 } else { asked.interval };
+    if asked.webhook_id == 8 {
+        let totals = Some(v1::TotalStats::default());
+        return v1::GetStatsResponse { totals, interval: interval_code, ..v1::GetStatsResponse::default() };
+    }
+    v1::GetStatsResponse {
+        intervals: vec![interval],
+        totals: Some(totals),
+        pending: 7,
+        oldest_pending_since: at(1_800_000_060, 0),
+        interval: interval_code,
+    }
+}

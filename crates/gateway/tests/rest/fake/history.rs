@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Answer, BROKEN_EVENT, BUSY, DELIVERY, EVENT, Fake, REPLAY, TOTAL,
-    answers::{cancelled, exported, failed, pending, replay, whole},
+    answers::{cancelled, exported, failed, pending, replay, stats, whole},
     at, ids, known,
 };
 
@@ -52,6 +52,12 @@ impl History for Fake {
             _ => return Err(ApiError::not_found("event", event_id).into()),
         };
         Ok(Response::new(v1::GetEventResponse { event_id, event_type: "run.completed".into(), project_id: 3, payload }))
+    }
+
+    async fn get_stats(&self, request: Request<v1::GetStatsRequest>) -> Answer<v1::GetStatsResponse> {
+        let asked = self.enter(request)?;
+        known("webhook", asked.webhook_id)?;
+        Ok(Response::new(stats(&asked)))
     }
 
     async fn retry_delivery(&self, request: Request<v1::RetryDeliveryRequest>) -> Answer<v1::RetryDeliveryResponse> {

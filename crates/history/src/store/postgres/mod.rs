@@ -2,8 +2,8 @@
 //!
 //! Writers are kept apart by delivery: whoever changes what is known of a delivery first locks its row in `pending`,
 //! and makes one to lock if there is none. Every statement that waits for locks takes them in ascending order of their
-//! keys, and every transaction goes through the tables in the same order (claims, pending, attempts, bodies), so that
-//! no two can wait for each other.
+//! keys, and every transaction goes through the tables in the same order (claims, pending, attempts, bodies,
+//! counts), so that no two can wait for each other.
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests,
-    Waiting, WholeDelivery, check,
+    Address, Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError,
+    TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -29,12 +29,15 @@ use crate::{
 };
 
 mod begin;
+mod counts;
 mod export;
 mod manual;
 mod open;
 mod record;
 mod release;
 mod replays;
+
+use counts::Shards;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 const SCHEMA: &str = "history";
@@ -78,9 +81,10 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     } else if let Some(reason) = missing(&mut connection).await.map_err(|error| address.cannot_open(error))? {
         return Err(address.outdated(reason));
     }
+    let shards = Shards::new(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     drop(connection.close().await);
 
-    Ok(Arc::new(Postgres { pool: pool(options), address }))
+    Ok(Arc::new(Postgres { pool: pool(options), shards, address }))
 }
 
 fn pool(options: PgConnectOptions) -> PgPool {
@@ -133,6 +137,7 @@ async fn missing(connection: &mut PgConnection) -> Result<Option<String>, sqlx::
 
 struct Postgres {
     pool: PgPool,
+    shards: Shards,
     address: Address,
 }
 
@@ -217,11 +222,11 @@ impl Postgres {
 #[async_trait]
 impl Store for Postgres {
     async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
-        self.run(open::open(&self.pool, &events, now)).await
+        self.run(open::open(&self.pool, &self.shards, &events, now)).await
     }
 
     async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
-        self.run(record::record(&self.pool, &records)).await
+        self.run(record::record(&self.pool, &self.shards, &records)).await
     }
 
     async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
@@ -328,6 +333,14 @@ impl Store for Postgres {
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.run(release::forget_claims(&self.pool, before, limit)).await
+    }
+
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+        self.run(counts::stats(&self.pool, query)).await
+    }
+
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.run(counts::forget(&self.pool, before, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     begin::begin,
+    counts::{self, Shards},
     record::{insert_bodies, insert_waits},
 };
 use crate::{
@@ -15,7 +16,12 @@ use crate::{
     opening::{self, Claims, Known},
 };
 
-pub(super) async fn open(pool: &PgPool, events: &[OpenEvent], now: i64) -> Result<Vec<Opened>, sqlx::Error> {
+pub(super) async fn open(
+    pool: &PgPool,
+    shards: &Shards,
+    events: &[OpenEvent],
+    now: i64,
+) -> Result<Vec<Opened>, sqlx::Error> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
@@ -25,7 +31,9 @@ pub(super) async fn open(pool: &PgPool, events: &[OpenEvent], now: i64) -> Resul
     let known = look_up(&mut transaction, &doubtful).await?;
     let decision = opening::decide(events, &claims, &known);
     write_waits(&mut transaction, &decision.deliveries).await?;
-    insert_bodies(&mut transaction, &decision.bodies).await?;
+    let first = insert_bodies(&mut transaction, &decision.bodies).await?;
+    let shard = shards.take();
+    counts::add(&mut transaction, &shard, decision.counts(&first)).await?;
     transaction.commit().await?;
     Ok(decision.results)
 }

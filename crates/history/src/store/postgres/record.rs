@@ -1,20 +1,24 @@
 //! Writing records: lock the deliveries, read what is known of them, merge, write the difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgPool, PgTransaction};
 use uuid::Uuid;
 
-use super::begin::begin;
+use super::{
+    begin::begin,
+    counts::{self, Shards},
+};
 use crate::{
     merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
-    model::{Delivery, Record},
+    model::{Delivery, EventKey, Record},
+    opening::GENERIC,
 };
 
 /// How often to start over when somebody else's row got in between. Each time somebody else has got on.
 pub(super) const STARTS: u32 = 20;
 
-pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx::Error> {
+pub(super) async fn record(pool: &PgPool, shards: &Shards, records: &[Record]) -> Result<(), sqlx::Error> {
     if records.is_empty() {
         return Ok(());
     }
@@ -38,6 +42,8 @@ pub(super) async fn record(pool: &PgPool, records: &[Record]) -> Result<(), sqlx
         .await?;
         let plan = merge::plan(records, &attempts, &waits);
         write(&mut transaction, &plan).await?;
+        let shard = shards.take();
+        counts::add(&mut transaction, &shard, plan.counts).await?;
         return transaction.commit().await;
     }
     Err(sqlx::Error::Protocol("others kept changing the same deliveries".into()))
@@ -98,7 +104,7 @@ async fn write(transaction: &mut PgTransaction<'_>, plan: &Plan<'_>) -> Result<(
         }
     }
     insert_attempts(transaction, &plan.attempts).await?;
-    insert_bodies(transaction, &plan.bodies).await
+    insert_bodies(transaction, &plan.bodies).await.map(drop)
 }
 
 /// Writes waits of deliveries that have none; answers how many had none.
@@ -213,21 +219,24 @@ async fn insert_attempts(transaction: &mut PgTransaction<'_>, rows: &[NewAttempt
         .map(drop)
 }
 
+/// Writes bodies, unless there are such; answers the events whose generic one was written.
 pub(super) async fn insert_bodies(
     transaction: &mut PgTransaction<'_>,
     rows: &[NewBody<'_>],
-) -> Result<(), sqlx::Error> {
+) -> Result<HashSet<EventKey>, sqlx::Error> {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     let statement = "INSERT INTO bodies (instance, event_id, format, content) \
-         SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING";
-    sqlx::query(statement)
+         SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING \
+         RETURNING instance, event_id, format";
+    let written: Vec<(String, Uuid, String)> = sqlx::query_as(statement)
         .bind(rows.iter().map(|row| row.event.instance.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.event.event_id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.format).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.content.as_ref()).collect::<Vec<_>>())
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+        .fetch_all(&mut **transaction)
+        .await?;
+    let generic = written.into_iter().filter(|row| row.2 == GENERIC);
+    Ok(generic.map(|(instance, event_id, _)| EventKey { instance, event_id }).collect())
 }

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Position, Released, Store, StoreError, TakeHeld, TakeTests,
-    Waiting, WholeDelivery, check,
+    Address, Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError,
+    TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -26,6 +26,7 @@ use crate::{
     replay::{Counted, NewReplay, Replay, Selection, Step, StoredReplay},
 };
 
+mod counts;
 mod export;
 mod manual;
 mod open;
@@ -292,6 +293,14 @@ impl Store for Sqlite {
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
         self.writer.run(|answer| Job::ForgetClaims { before, limit, answer }).await
+    }
+
+    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+        counts::stats(&self.readers, query).await.map_err(|error| self.failed(error))
+    }
+
+    async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
+        self.writer.run(|answer| Job::ForgetCounts { before, limit, answer }).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
+    counts,
     record::{insert_bodies, insert_waits},
     rows::by_ids,
 };
@@ -35,7 +36,8 @@ pub(super) async fn open(
         .map(|delivery| (delivery, Wait::first(delivery)))
         .collect();
     insert_waits(connection, "OR IGNORE", &rows).await?;
-    insert_bodies(connection, &decision.bodies).await?;
+    let first = insert_bodies(connection, &decision.bodies).await?;
+    counts::add(connection, decision.counts(&first)).await?;
     Ok(decision.results)
 }
 

@@ -1,14 +1,18 @@
 //! Writing records: read what is known of the deliveries, merge, write the difference. Nobody else writes meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::rows::{by_ids, change_by_ids, write};
+use super::{
+    counts,
+    rows::{by_ids, change_by_ids, read, write},
+};
 use crate::{
     merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
-    model::{Delivery, Record},
+    model::{Delivery, EventKey, Record},
+    opening::GENERIC,
 };
 
 pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]) -> Result<(), sqlx::Error> {
@@ -28,7 +32,9 @@ pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]
         &ids,
     )
     .await?;
-    write_plan(connection, &merge::plan(records, &attempts, &waits)).await
+    let plan = merge::plan(records, &attempts, &waits);
+    write_plan(connection, &plan).await?;
+    counts::add(connection, plan.counts).await
 }
 
 async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
@@ -45,7 +51,7 @@ async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
         .await?;
     }
     insert_attempts(connection, &plan.attempts).await?;
-    insert_bodies(connection, &plan.bodies).await
+    insert_bodies(connection, &plan.bodies).await.map(drop)
 }
 
 /// `conflict`: what happens where a delivery waits already, `OR REPLACE` or `OR IGNORE`; empty: it fails.
@@ -117,13 +123,20 @@ async fn insert_attempts(connection: &mut SqliteConnection, rows: &[NewAttempt<'
     .await
 }
 
-pub(super) async fn insert_bodies(connection: &mut SqliteConnection, rows: &[NewBody<'_>]) -> Result<(), sqlx::Error> {
+/// Writes bodies, unless there are such; answers the events whose generic one was written.
+pub(super) async fn insert_bodies(
+    connection: &mut SqliteConnection,
+    rows: &[NewBody<'_>],
+) -> Result<HashSet<EventKey>, sqlx::Error> {
     let before = "INSERT OR IGNORE INTO bodies (instance, event_id, format, content)";
-    write(connection, (before, ""), rows, |row, body| {
+    let after = "RETURNING instance, event_id, format";
+    let written: Vec<(String, Uuid, String)> = read(connection, (before, after), rows, |row, body| {
         row.push_bind(body.event.instance.clone())
             .push_bind(body.event.event_id)
             .push_bind(body.format.to_owned())
             .push_bind(body.content.to_vec());
     })
-    .await
+    .await?;
+    let generic = written.into_iter().filter(|row| row.2 == GENERIC);
+    Ok(generic.map(|(instance, event_id, _)| EventKey { instance, event_id }).collect())
 }

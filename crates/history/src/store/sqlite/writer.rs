@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
+    counts,
     manual::{self, Test},
     open, record,
     release::{self, Lease},
@@ -42,6 +43,7 @@ pub(super) enum Job {
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
+    ForgetCounts { before: i64, limit: i64, answer: Answer<u64> },
 }
 
 /// What a job came to, to be told once it is committed.
@@ -66,7 +68,8 @@ impl Job {
             | Self::TakeTests { .. }
             | Self::AdvanceReplay { .. }
             | Self::HoldOverdue { .. }
-            | Self::ForgetClaims { .. } => ROWS,
+            | Self::ForgetClaims { .. }
+            | Self::ForgetCounts { .. } => ROWS,
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -91,6 +94,9 @@ impl Job {
             Self::ForgetClaims { before, limit, .. } => {
                 release::forget_claims(connection, *before, *limit).await.map(Done::Count)
             }
+            Self::ForgetCounts { before, limit, .. } => {
+                counts::forget(connection, *before, *limit).await.map(Done::Count)
+            }
         }
     }
 
@@ -108,9 +114,12 @@ impl Job {
             (Self::CancelReplay { answer, .. } | Self::AdvanceReplay { answer, .. }, Done::Flag(flag)) => {
                 drop(answer.send(Ok(flag)));
             }
-            (Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. }, Done::Count(count)) => {
-                drop(answer.send(Ok(count)));
-            }
+            (
+                Self::HoldOverdue { answer, .. }
+                | Self::ForgetClaims { answer, .. }
+                | Self::ForgetCounts { answer, .. },
+                Done::Count(count),
+            ) => drop(answer.send(Ok(count))),
             _ => {}
         }
     }
@@ -124,7 +133,9 @@ impl Job {
             Self::Retry { answer, .. } => drop(answer.send(Err(error))),
             Self::StartReplay { answer, .. } => drop(answer.send(Err(error))),
             Self::CancelReplay { answer, .. } | Self::AdvanceReplay { answer, .. } => drop(answer.send(Err(error))),
-            Self::HoldOverdue { answer, .. } | Self::ForgetClaims { answer, .. } => drop(answer.send(Err(error))),
+            Self::HoldOverdue { answer, .. }
+            | Self::ForgetClaims { answer, .. }
+            | Self::ForgetCounts { answer, .. } => drop(answer.send(Err(error))),
         }
     }
 }
