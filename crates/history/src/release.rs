@@ -17,7 +17,7 @@ use crate::{
     model::{HoldReason, Record, What},
     queueing::{LEASE, QueueError, Queueing},
     registry::Registry,
-    store::{Store, StoreError, TakeHeld, TakeTests, Waiting},
+    store::{Held, Store, StoreError, TakeHeld, TakeTests, Waiting},
 };
 
 /// How often the subscription service is asked and what waits is looked at.
@@ -29,6 +29,8 @@ const RELEASE: i64 = 100;
 /// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
 /// under way for it at once (by default), so that what is queued finds a place.
 const TIMED: i64 = 32;
+/// The same of an endpoint that keeps failing: as many as may start (10 a second) until the next round.
+const SPACED: i64 = 5;
 /// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
 const END: i64 = 500;
 const WEBHOOKS: usize = 200;
@@ -94,7 +96,8 @@ impl Release {
         if let Some(version) = self.registry.version() {
             self.end_deleted(all_deleted).await?;
             self.end_expired().await?;
-            more = self.release(version).await?;
+            let released = self.release(version).await?;
+            more = More(self.release_failing(version).await?.0 || released.0);
             self.release_tests(version).await?;
         }
         refreshed.map(|()| more)
@@ -123,6 +126,7 @@ impl Release {
             }
             self.end(waiting, |waiting| match HoldReason::from_code(waiting.hold_reason) {
                 HoldReason::Inactive | HoldReason::UnknownWebhook | HoldReason::Requested => "expired while inactive",
+                HoldReason::Failing => "expired while the endpoint was failing",
                 _ => "expired while the endpoint was slow",
             })
             .await?;
@@ -148,37 +152,58 @@ impl Release {
     async fn release(&self, version: i64) -> Result<More, Trouble> {
         let mut more = More(false);
         for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
-            let now = self.clock.now();
-            let take = TakeHeld {
-                webhook_id,
-                timed: false,
-                config_version: version,
-                held_before: now.minus(LEASE).as_micros(),
-                now: now.as_micros(),
-                leased_until: now.plus(LEASE).as_micros(),
-                limit: RELEASE,
-            };
-            let taken = self.queue_again(take).await?;
-            more.0 |= i64::try_from(taken).is_ok_and(|taken| taken == RELEASE);
+            let take = self.take(webhook_id, version);
+            more.0 |= self.queue_again(take).await? == RELEASE.unsigned_abs();
             // No more of these at once: the next are for when these have been worked on.
-            self.queue_again(TakeHeld { timed: true, limit: TIMED, ..take }).await?;
+            self.queue_again(TakeHeld { held: Held::UntilTime, limit: TIMED, ..take }).await?;
         }
         Ok(more)
     }
 
+    /// Queues deliveries to endpoints that keep failing again: a few in a round, and as soon as one is well all of its.
+    async fn release_failing(&self, version: i64) -> Result<More, Trouble> {
+        let mut more = More(false);
+        for webhook_id in self.registry.active(self.store.failing_webhooks().await?) {
+            let Some(webhook) = self.registry.known(webhook_id) else { continue };
+            let take = self.take(webhook_id, version);
+            if self.store.is_well(&webhook.instance, webhook_id).await? {
+                let taken = self.queue_again(TakeHeld { held: Held::Recovered, ..take }).await?;
+                more.0 |= taken == RELEASE.unsigned_abs();
+            } else {
+                self.queue_again(TakeHeld { held: Held::Failing, limit: SPACED, ..take }).await?;
+            }
+        }
+        Ok(more)
+    }
+
+    /// What is held for news of a webhook.
+    fn take(&self, webhook_id: i64, config_version: i64) -> TakeHeld {
+        let now = self.clock.now();
+        TakeHeld {
+            webhook_id,
+            held: Held::ForNews,
+            config_version,
+            held_before: now.minus(LEASE).as_micros(),
+            now: now.as_micros(),
+            leased_until: now.plus(LEASE).as_micros(),
+            limit: RELEASE,
+        }
+    }
+
     /// Answers how many were taken.
-    async fn queue_again(&self, take: TakeHeld) -> Result<usize, Trouble> {
+    async fn queue_again(&self, take: TakeHeld) -> Result<u64, Trouble> {
         let webhook_id = take.webhook_id;
-        let lane = if take.timed { Lane::DeliverSlow } else { Lane::DeliverFast };
+        let for_news = take.held == Held::ForNews;
+        let lane = if for_news { Lane::DeliverFast } else { Lane::DeliverSlow };
         let taken = self.store.take_held(take).await?;
-        let count = taken.len();
+        let count = taken.len() as u64;
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
         if !bodiless.is_empty() {
             // It may be in a record that has not come yet. Tried again when the lease has run out.
             tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
         }
         let queued = self.queueing.queue(ready, lane).await?;
-        if queued > 0 && !take.timed {
+        if queued > 0 && for_news {
             tracing::info!(webhook_id, deliveries = queued, "held deliveries are queued again");
         }
         Ok(count)

@@ -182,8 +182,8 @@ mod tests {
     use proto::{
         channel::LocalServices,
         internal::v1::{
-            ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
-            configuration_server::{Configuration, ConfigurationServer},
+            ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse, DeactivateFailingRequest,
+            DeactivateFailingResponse, configuration_server::{Configuration, ConfigurationServer},
         },
     };
     use tonic::{Request, Response, service::Routes};
@@ -209,6 +209,13 @@ mod tests {
         }
 
         async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn deactivate_failing(
+            &self,
+            _: Request<DeactivateFailingRequest>,
+        ) -> Result<Response<DeactivateFailingResponse>, Status> {
             Err(Status::unimplemented("not asked here"))
         }
     }

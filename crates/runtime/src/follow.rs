@@ -125,7 +125,7 @@ mod tests {
         channel::LocalServices,
         internal::v1::{
             AuthenticateRequest, AuthenticateResponse, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
-            configuration_server::{Configuration, ConfigurationServer},
+            DeactivateFailingRequest, DeactivateFailingResponse, configuration_server::{Configuration, ConfigurationServer},
         },
     };
     use tonic::{Request, Response, service::Routes};
@@ -178,6 +178,13 @@ mod tests {
         }
 
         async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn deactivate_failing(
+            &self,
+            _: Request<DeactivateFailingRequest>,
+        ) -> Result<Response<DeactivateFailingResponse>, Status> {
             Err(Status::unimplemented("not asked here"))
         }
     }

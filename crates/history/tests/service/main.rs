@@ -4,6 +4,7 @@
 
 mod doubles;
 mod events;
+mod failing;
 mod lane;
 mod manual;
 mod reading;

@@ -30,6 +30,9 @@ use crate::doubles::{Flaky, Queue, Subscription, Tokens};
 
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
+/// How long endpoints may fail.
+pub(crate) const DEACTIVATE_AFTER: Duration = Duration::from_secs(2);
+
 /// History with everything around it.
 pub(crate) struct Started {
     pub(crate) queue: Arc<Queue>,
@@ -62,6 +65,7 @@ impl Started {
             credential: credential.clone(),
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(SystemIds),
+            deactivate_after: DEACTIVATE_AFTER,
         };
         let own = LocalServices::default();
         own.set(history::start(parts, &tasks));

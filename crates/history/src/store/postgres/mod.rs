@@ -17,13 +17,14 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
 mod begin;
+mod endpoints;
 mod manual;
 mod open;
 mod record;
@@ -229,6 +230,18 @@ impl Store for Postgres {
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
         self.run(release::held_webhooks(&self.pool)).await
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        self.run(endpoints::failing_webhooks(&self.pool)).await
+    }
+
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
+        self.run(endpoints::is_well(&self.pool, instance, webhook_id)).await
+    }
+
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
+        self.run(endpoints::failing(&self.pool, endpoints, apart)).await
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {

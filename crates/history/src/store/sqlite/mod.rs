@@ -15,12 +15,13 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Entry, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
 use crate::model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry};
 
+mod endpoints;
 mod manual;
 mod open;
 mod record;
@@ -186,6 +187,18 @@ impl Store for Sqlite {
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
         release::held_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        endpoints::failing_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
+        endpoints::is_well(&self.readers, instance, webhook_id).await.map_err(|error| self.failed(error))
+    }
+
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
+        endpoints::failing(&self.readers, endpoints, apart).await.map_err(|error| self.failed(error))
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
