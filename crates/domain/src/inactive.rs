@@ -14,8 +14,10 @@ const LONGEST_ERROR: usize = 300;
 /// The reason for a webhook whose endpoint has failed since `since` (RFC 3339), with the last error in one line.
 #[must_use]
 pub fn endpoint_failing(since: &str, last_error: &str) -> String {
-    let words: Vec<&str> =
-        last_error.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = last_error
+        .split(|letter: char| letter.is_whitespace() || letter.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
     let line = words.join(" ");
     let error = match line.char_indices().nth(LONGEST_ERROR) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -183,7 +183,8 @@ mod tests {
         channel::LocalServices,
         internal::v1::{
             ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse, DeactivateFailingRequest,
-            DeactivateFailingResponse, configuration_server::{Configuration, ConfigurationServer},
+            DeactivateFailingResponse,
+            configuration_server::{Configuration, ConfigurationServer},
         },
     };
     use tonic::{Request, Response, service::Routes};

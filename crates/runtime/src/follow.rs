@@ -125,7 +125,8 @@ mod tests {
         channel::LocalServices,
         internal::v1::{
             AuthenticateRequest, AuthenticateResponse, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
-            DeactivateFailingRequest, DeactivateFailingResponse, configuration_server::{Configuration, ConfigurationServer},
+            DeactivateFailingRequest, DeactivateFailingResponse,
+            configuration_server::{Configuration, ConfigurationServer},
         },
     };
     use tonic::{Request, Response, service::Routes};

@@ -9,8 +9,8 @@ use proto::{
     error::invalid_field,
     internal::v1::{
         AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
-        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, RequestHeader, SigningSecret, WebhookConfig,
-        configuration_server::Configuration as Rpc,
+        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, RequestHeader,
+        SigningSecret, WebhookConfig, configuration_server::Configuration as Rpc,
     },
 };
 use runtime::ServiceCredential;

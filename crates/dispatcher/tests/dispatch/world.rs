@@ -20,9 +20,9 @@ use proto::{
     internal::v1::{
         AcceptedEvent, AttemptRecord, AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse,
         CheckPlanRequest, CheckPlanResponse, CheckRequest, CheckResponse, DeactivateFailingRequest,
-        DeactivateFailingResponse, DeliveryRef, DeliveryTask, OpenDelivery,
-        OpenEvent, OpenOutcome, OpenRequest, OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse,
-        RecordRequest, RecordResponse, SigningSecret, WebhookConfig,
+        DeactivateFailingResponse, DeliveryRef, DeliveryTask, OpenDelivery, OpenEvent, OpenOutcome, OpenRequest,
+        OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse, RecordRequest, RecordResponse, SigningSecret,
+        WebhookConfig,
         configuration_server::{Configuration, ConfigurationServer},
         recording_server::{Recording, RecordingServer},
     },

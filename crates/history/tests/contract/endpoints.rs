@@ -42,7 +42,8 @@ async fn taken(store: &Any, take: TakeHeld) -> Vec<u128> {
 pub(crate) async fn what_is_held_for_a_failing_endpoint_is_taken_in_turn_or_as_a_whole(store: Any) {
     assert!(store.failing_webhooks().await.unwrap().is_empty());
     let busy = What::Hold { reason: HoldReason::Busy, due_at: 1, config_version: 3 };
-    let mut records: Vec<_> = (1..=8).map(|number| of(number, 1, put_off(i64::try_from(number).unwrap() * 20))).collect();
+    let mut records: Vec<_> =
+        (1..=8).map(|number| of(number, 1, put_off(i64::try_from(number).unwrap() * 20))).collect();
     records.extend([of(11, 1, busy.clone()), of(12, 2, busy), of(13, 3, put_off(1))]);
     store.record(records.into()).await.unwrap();
     let shown = entries(store.as_ref()).await.into_iter().filter(|entry| entry.held == Some(HoldReason::Failing));

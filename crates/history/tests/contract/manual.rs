@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use history::{
     model::{Delivery, HoldReason, NoRetry, Retry, What},
-    store::{Released, Held, Store, TakeHeld, TakeTests},
+    store::{Held, Released, Store, TakeHeld, TakeTests},
 };
 use uuid::Uuid;
 

@@ -14,7 +14,10 @@ use bytes::Bytes;
 use domain::{Identity, Role, Timestamp};
 use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
-    store::{Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{
+        Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
+        WholeDelivery,
+    },
 };
 use prost::Message as _;
 use proto::{
@@ -22,7 +25,8 @@ use proto::{
     error::{ApiError, ErrorCode},
     internal::v1::{
         AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
-        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, DeliveryTask, WebhookConfig, configuration_server::Configuration,
+        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, DeliveryTask,
+        WebhookConfig, configuration_server::Configuration,
     },
 };
 use tokio::sync::mpsc;

@@ -30,9 +30,6 @@ use crate::doubles::{Flaky, Queue, Subscription, Tokens};
 
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
-/// How long endpoints may fail.
-pub(crate) const DEACTIVATE_AFTER: Duration = Duration::from_secs(2);
-
 /// History with everything around it.
 pub(crate) struct Started {
     pub(crate) queue: Arc<Queue>,
@@ -47,6 +44,11 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) async fn new() -> Self {
+        Self::with_patience(Duration::ZERO).await
+    }
+
+    /// With so much patience for endpoints that fail.
+    pub(crate) async fn with_patience(deactivate_after: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
         let store = Arc::new(Flaky { store, fails: AtomicBool::new(false), tried: AtomicUsize::new(0) });
@@ -65,7 +67,7 @@ impl Started {
             credential: credential.clone(),
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(SystemIds),
-            deactivate_after: DEACTIVATE_AFTER,
+            deactivate_after,
         };
         let own = LocalServices::default();
         own.set(history::start(parts, &tasks));

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use blackbox::{product::Mode, webhooks};
 use prost::Message as _;
 use proto::internal::v1::{
-    AuthenticateRequest, ChangesRequest, CheckPlanRequest, CheckRequest, DeactivateFailingRequest, OpenRequest, QueueTestRequest, RecordRequest,
-    configuration_client::ConfigurationClient, recording_client::RecordingClient,
+    AuthenticateRequest, ChangesRequest, CheckPlanRequest, CheckRequest, DeactivateFailingRequest, OpenRequest,
+    QueueTestRequest, RecordRequest, configuration_client::ConfigurationClient, recording_client::RecordingClient,
 };
 use serde_json::json;
 use tonic::{Code, Response, Status};

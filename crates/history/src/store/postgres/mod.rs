@@ -17,7 +17,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    Address, Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Endpoint, Entry, FailingEndpoint, ListQuery, Released, Store, StoreError, TakeHeld, TakeTests, Waiting,
+    WholeDelivery, check,
     list::{AttemptRow, WaitRow, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
