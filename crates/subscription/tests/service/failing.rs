@@ -41,7 +41,7 @@ async fn a_webhook_that_keeps_failing_is_deactivated_with_the_reason() {
     let now = fixture.get(webhook.id).await;
     // In whole seconds, and one line.
     let error = "timeout: no answer within 10 s";
-    let reason = format!("endpoint_failing: no attempt has succeeded since 2026-11-18T10:10:00Z; last error: {error}");
+    let reason = format!("endpoint_failing: no attempt has succeeded since 2026-11-18T10:50:00Z; last error: {error}");
     assert_eq!((now.active, now.inactive_reason.as_str()), (false, reason.as_str()));
     assert!(now.version > webhook.version && now.updated_at != webhook.updated_at);
     let entry = fixture.log(webhook.id).await.remove(0);
