@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
-    store::{Entry, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
+    store::{Endpoint, Entry, FailingEndpoint, ListQuery, Released, TakeHeld, TakeTests, Waiting, WholeDelivery},
 };
 
 const NOTHING: StoreError = StoreError::Silent { seconds: 0 };
@@ -50,6 +50,18 @@ impl Store for Silent {
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn is_well(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn failing(&self, _: &[Endpoint], _: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
         Err(NOTHING)
     }
 
