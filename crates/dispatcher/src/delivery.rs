@@ -14,12 +14,13 @@ use proto::{
     },
 };
 use runtime::Tasks;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     admission::{Admission, Full, Place},
+    breaker::Breaker,
     gate::{self, Recipient},
     guard::Promise,
     in_hand::{self, InHand},
@@ -30,7 +31,7 @@ use crate::{
     webhooks::{Found, Webhook, Webhooks},
 };
 
-/// After how long history brings back what was put off.
+/// After how long history brings back what a slow endpoint has no place for.
 const PUT_OFF: Duration = Duration::from_secs(1);
 /// The longest wait that an endpoint may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -55,6 +56,11 @@ impl Job {
         (self.delivery_id, self.number, self.generation)
     }
 
+    /// Whether history has brought it back.
+    const fn is_returned(&self) -> bool {
+        self.generation > 0
+    }
+
     /// Whether it goes to a webhook as that is now. Test payloads go to inactive ones too, if they can be signed.
     fn goes_to(&self, webhook: &Webhook, now: Timestamp) -> bool {
         webhook.active || self.delivery.is_test && webhook.secrets(now).next().is_some()
@@ -72,7 +78,16 @@ pub(crate) struct Delivering {
     pub(crate) metrics: Metrics,
     pub(crate) in_hand: InHand,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) breaker: Arc<Breaker>,
     pub(crate) shutdown: CancellationToken,
+}
+
+/// An attempt cannot start now: it is to wait in history. While that is recorded it has a place in its room, so that
+/// there are never more in memory than there is room for.
+struct NotNow {
+    reason: HoldReason,
+    wait: Duration,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Delivering {
@@ -88,28 +103,39 @@ impl Delivering {
         let place = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => return false,
-            place = self.admission.enter(room, job.delivery.webhook_id, &job.delivery.instance) => place,
+            place = self.admit(&job, room) => place,
         };
         let delivering = Arc::clone(self);
         tasks.spawn("deliver", async move {
             match place {
                 Ok(place) => delivering.deliver(job, promise, place).await,
-                Err(Full(permit)) => {
-                    delivering.put_off(job, promise).await;
-                    drop(permit);
-                }
+                Err(not_now) => delivering.put_off(job, promise, not_now).await,
             }
         });
         true
     }
 
-    /// Its webhook's endpoint is slow and has enough attempts under way: it waits in history.
-    async fn put_off(&self, job: Job, promise: Promise) {
+    /// A place for an attempt, once its endpoint's turn has come.
+    async fn admit(&self, job: &Job, room: &Arc<Semaphore>) -> Result<Place, NotNow> {
+        let webhook = job.delivery.webhook_id;
+        // What somebody asked for is made at once, and may show that the endpoint is well.
+        let at_once = job.manual || job.delivery.is_test;
+        if !at_once && let Err(wait) = self.breaker.admit(webhook, job.is_returned()) {
+            // The room is never closed.
+            let permit = Arc::clone(room).acquire_owned().await.ok();
+            return Err(NotNow { reason: HoldReason::Failing, wait, _permit: permit });
+        }
+        let busy = |Full(permit)| NotNow { reason: HoldReason::Busy, wait: PUT_OFF, _permit: permit };
+        self.admission.enter(room, webhook, &job.delivery.instance).await.map_err(busy)
+    }
+
+    /// It waits in history.
+    async fn put_off(&self, job: Job, promise: Promise, not_now: NotNow) {
         let key = job.key();
         let Some(promise) = self.in_hand.take(key, promise) else { return };
-        self.metrics.put_off();
-        let due_at = self.clock.now().plus(PUT_OFF);
-        let durable = self.hold(job, HoldReason::Busy, due_at).await;
+        self.metrics.put_off(if not_now.reason == HoldReason::Failing { "failing" } else { "slow" });
+        let due_at = self.clock.now().plus(not_now.wait);
+        let durable = self.hold(job, not_now.reason, due_at).await;
         self.in_hand.finish(key, promise, durable);
     }
 
@@ -162,6 +188,11 @@ impl Delivering {
         let recipient = Recipient::new(&self.webhooks, webhook.id, job.delivery.is_test);
         let posted = gate::attempt_for(recipient, self.poster.post(&letter)).await?;
         self.metrics.attempted(&posted, job);
+        let delivered = posted.error.is_none();
+        // Of tests, too, a success says that it is well; a failure is somebody's trial.
+        if delivered || !job.delivery.is_test {
+            self.breaker.ended(webhook.id, delivered);
+        }
         Some(posted)
     }
 

@@ -7,6 +7,7 @@
 //! | `tasks.rs` | single deliveries that come from a message of their own: retries and what history releases |
 //! | `delivery.rs` | one delivery: looks at its webhook as it is now, makes the attempt, decides what follows |
 //! | `admission.rs` | which attempts may start now: slow endpoints hold up nobody |
+//! | `breaker.rs` | the same for endpoints that keep failing: attempts to them are spaced |
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
 //! | `retry_after.rs` | how long an endpoint asks to be left alone |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
@@ -19,6 +20,7 @@
 //! | `guard.rs` | when a message may be acknowledged |
 
 mod admission;
+mod breaker;
 mod client;
 mod delivery;
 mod events;
@@ -43,6 +45,7 @@ use runtime::{Resolver, Tasks};
 use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
+use breaker::Breaker;
 pub use client::ClientError;
 use client::Clients;
 use delivery::Delivering;
@@ -74,6 +77,8 @@ pub struct Settings {
     pub max_in_flight: u16,
     /// Attempts under way at once for a webhook whose endpoint is slow.
     pub max_in_flight_per_slow_webhook: u16,
+    /// How long an endpoint must have failed for attempts to it to be spaced; zero: for ever.
+    pub breaker_after: Duration,
 }
 
 /// A file of certificates that cannot be read.
@@ -101,6 +106,7 @@ impl Settings {
             schedule: delivery.retry_schedule.0.clone(),
             max_in_flight: delivery.max_in_flight,
             max_in_flight_per_slow_webhook: delivery.max_in_flight_per_slow_webhook,
+            breaker_after: delivery.breaker_after.0,
         })
     }
 }
@@ -138,6 +144,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
         webhook: usize::from(settings.max_in_flight_per_slow_webhook.max(1)),
         room: cap / 2,
     });
+    let breaker = Arc::new(Breaker::new(settings.breaker_after));
     let delivering = Arc::new(Delivering {
         webhooks: Arc::clone(&webhooks),
         poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
@@ -145,9 +152,10 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
         broker: Arc::clone(&parts.broker),
         schedule: settings.schedule.clone(),
         clock: Arc::clone(&parts.clock),
-        metrics: Metrics::new(&webhooks, &admission),
+        metrics: Metrics::new(&webhooks, &admission, &breaker),
         in_hand: InHand::default(),
         admission,
+        breaker,
         shutdown: tasks.shutdown_token().clone(),
     });
     let first = Arc::new(Semaphore::new(cap));

@@ -8,7 +8,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 
-use crate::{admission::Admission, delivery::Job, post::Posted, webhooks::Webhooks};
+use crate::{admission::Admission, breaker::Breaker, delivery::Job, post::Posted, webhooks::Webhooks};
 
 /// Bounds for latencies, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
@@ -21,7 +21,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(webhooks: &Arc<Webhooks>, admission: &Arc<Admission>) -> Self {
+    pub(crate) fn new(webhooks: &Arc<Webhooks>, admission: &Arc<Admission>, breaker: &Arc<Breaker>) -> Self {
         let meter = runtime::metrics("dispatcher");
         let seconds = |name: &'static str, text: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
@@ -40,10 +40,16 @@ impl Metrics {
             .with_description("Webhooks whose endpoint counts as slow")
             .with_callback(move |observer| observer.observe(slow.slow_webhooks() as u64, &[]))
             .build();
+        let broken = Arc::clone(breaker);
+        meter
+            .u64_observable_gauge("webhooks.broken")
+            .with_description("Webhooks whose endpoint keeps failing, so that attempts to it are spaced")
+            .with_callback(move |observer| observer.observe(broken.broken() as u64, &[]))
+            .build();
         Self {
             put_off: meter
                 .u64_counter("webhooks.attempts.put_off")
-                .with_description("Attempts that wait in history because the endpoint is slow and has enough under way")
+                .with_description("Attempts that wait in history for a place or a turn, by reason: the endpoint is slow, or keeps failing")
                 .build(),
             attempts: meter
                 .u64_counter("webhooks.attempts")
@@ -57,8 +63,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn put_off(&self) {
-        self.put_off.add(1, &[]);
+    /// `reason`: `slow` or `failing`.
+    pub(crate) fn put_off(&self, reason: &'static str) {
+        self.put_off.add(1, &[KeyValue::new("reason", reason)]);
     }
 
     pub(crate) fn attempted(&self, posted: &Posted, job: &Job) {

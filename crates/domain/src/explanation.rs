@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-use crate::{ConditionOutcome, EventSelector, EventType, Filter, InstanceId, Plan, Scope};
+use crate::{ConditionOutcome, EventSelector, EventType, Filter, InstanceId, Plan, Scope, inactive};
 
 /// So many names of a list are told to people.
 const TOLD: usize = 20;
@@ -136,16 +136,20 @@ impl Explained<'_> {
     }
 
     fn active(&self) -> RuleOutcome {
-        let reason = match (self.active, self.inactive_reason) {
+        let why = self.inactive_reason;
+        let reason = match (self.active, inactive::code(why)) {
             (true, _) => "the webhook is active".to_owned(),
             (false, "") => "the webhook is inactive; events that occur meanwhile are skipped".to_owned(),
-            (false, why @ "plan_downgraded") => {
+            (false, inactive::PLAN_DOWNGRADED) => {
                 format!("the webhook is inactive since the plan of the instance has lost webhooks ({why})")
             }
-            (false, why @ "projects_deleted") => {
+            (false, inactive::PROJECTS_DELETED) => {
                 format!("the webhook is inactive since its last project was deleted ({why})")
             }
-            (false, why) => format!("the webhook is inactive: {why}"),
+            (false, inactive::ENDPOINT_FAILING) => {
+                format!("the webhook is inactive since its endpoint has failed for too long ({why})")
+            }
+            (false, _) => format!("the webhook is inactive: {why}"),
         };
         outcome(Rule::Active, self.active, reason)
     }

@@ -8,6 +8,7 @@ mod explanation;
 mod filter;
 mod header;
 mod ids;
+pub mod inactive;
 mod instance;
 mod matching;
 mod plan;

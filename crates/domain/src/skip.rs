@@ -1,5 +1,7 @@
 //! Why an inactive webhook does not get an event that it would get otherwise.
 
+use crate::inactive;
+
 /// Why events are skipped. What is not known here counts as [`SkipReason::Inactive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SkipReason {
@@ -20,10 +22,10 @@ impl SkipReason {
     /// From what the subscription service says of an inactive webhook (`inactive_reason`); empty: an operator did it.
     #[must_use]
     pub fn of(inactive_reason: &str) -> Self {
-        match inactive_reason {
-            "plan_downgraded" => Self::Plan,
-            "projects_deleted" => Self::ProjectDeleted,
-            "endpoint_failing" => Self::Failing,
+        match inactive::code(inactive_reason) {
+            inactive::PLAN_DOWNGRADED => Self::Plan,
+            inactive::PROJECTS_DELETED => Self::ProjectDeleted,
+            inactive::ENDPOINT_FAILING => Self::Failing,
             _ => Self::Inactive,
         }
     }
@@ -35,7 +37,8 @@ mod tests {
 
     #[test]
     fn an_unknown_reason_counts_as_inactive() {
-        let reasons = ["", "plan_downgraded", "projects_deleted", "endpoint_failing", "of a later version"];
+        let reasons =
+            ["", "plan_downgraded", "projects_deleted", "endpoint_failing: no attempt …", "of a later version"];
         let expected = [
             SkipReason::Inactive,
             SkipReason::Plan,

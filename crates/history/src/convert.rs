@@ -41,6 +41,7 @@ const fn hold_reason(reason: internal::HoldReason) -> Option<HoldReason> {
         internal::HoldReason::UnknownWebhook => Some(HoldReason::UnknownWebhook),
         internal::HoldReason::Busy => Some(HoldReason::Busy),
         internal::HoldReason::RetryAfter => Some(HoldReason::RetryAfter),
+        internal::HoldReason::Failing => Some(HoldReason::Failing),
     }
 }
 

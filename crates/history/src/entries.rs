@@ -50,6 +50,7 @@ const fn waits_for(reason: HoldReason) -> &'static str {
         HoldReason::Busy => "endpoint slow",
         HoldReason::RetryAfter => "endpoint asked to wait (Retry-After)",
         HoldReason::Overdue => "queued again after it was lost",
+        HoldReason::Failing => "endpoint failing",
         // It is its turn.
         HoldReason::Requested => "",
     }

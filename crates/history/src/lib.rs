@@ -3,13 +3,14 @@
 //! - The dispatcher opens events and records attempts through the service `Recording`, or through the lane `history`.
 //! - Operators read through the service `History`.
 //! - What waits here is queued again when its webhook is active, or ended.
+//! - Webhooks whose endpoint has failed for too long are deactivated (`failing.rs`).
 //! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`), replays little by little
 //!   (`replay.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
 //! is dispatched once, `release.rs` what becomes of what waits, `counts.rs` what is counted for statistics.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use proto::{channel::GrpcChannel, internal::v1::recording_server::RecordingServer, v1::history_server::HistoryServer};
 use runtime::Tasks;
@@ -22,6 +23,7 @@ mod counts;
 mod cursor;
 mod entries;
 mod exporting;
+mod failing;
 mod forget;
 mod manual;
 mod merge;
@@ -59,12 +61,23 @@ pub struct Parts {
     pub clock: Arc<dyn domain::Clock>,
     /// Random ids.
     pub ids: Arc<dyn domain::IdSource>,
+    /// How long an endpoint may fail without one success before its webhook is deactivated; zero: for ever.
+    pub deactivate_after: Duration,
 }
 
 /// Starts history: its loops run as `tasks` until shutdown; its services are answered for the caller to serve.
 pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
-    let registry = Arc::new(registry::Registry::new(parts.configuration));
+    let registry = Arc::new(registry::Registry::new(parts.configuration.clone()));
     let shutdown = tasks.shutdown_token();
+    if !parts.deactivate_after.is_zero() {
+        let judge = failing::Judge {
+            store: Arc::clone(&parts.store),
+            registry: Arc::clone(&registry),
+            configuration: parts.configuration,
+            after: parts.deactivate_after,
+        };
+        tasks.spawn("history failing endpoints", judge.run(shutdown.clone()));
+    }
     if parts.consume_records {
         let (store, broker) = (Arc::clone(&parts.store), Arc::clone(&parts.broker));
         tasks.spawn("history records", consume::run(store, broker, shutdown.clone()));

@@ -39,6 +39,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
         credential: context.credential,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        deactivate_after: config.delivery.deactivate_after.0,
     };
     Ok(Program {
         grpc: history::start(parts, &context.tasks),

@@ -260,6 +260,8 @@ pub enum HoldReason {
     Overdue,
     /// Somebody asked for an attempt, which is being queued.
     Requested,
+    /// Its endpoint keeps failing, so that attempts to it are spaced.
+    Failing,
 }
 
 impl HoldReason {
@@ -273,6 +275,7 @@ impl HoldReason {
             Self::RetryAfter => 4,
             Self::Overdue => 5,
             Self::Requested => 6,
+            Self::Failing => 7,
         }
     }
 
@@ -285,6 +288,7 @@ impl HoldReason {
             4 => Self::RetryAfter,
             5 => Self::Overdue,
             6 => Self::Requested,
+            7 => Self::Failing,
             _ => Self::Inactive,
         }
     }
@@ -292,7 +296,7 @@ impl HoldReason {
     /// Whether it waits for a time, not for news of its webhook. The stores know them by their code, from 3 on.
     #[must_use]
     pub const fn is_timed(self) -> bool {
-        matches!(self, Self::Busy | Self::RetryAfter | Self::Overdue | Self::Requested)
+        matches!(self, Self::Busy | Self::RetryAfter | Self::Overdue | Self::Requested | Self::Failing)
     }
 }
 

@@ -9,12 +9,15 @@ use std::{
 use domain::Scope;
 use proto::{
     channel::GrpcChannel,
+    convert::from_timestamp,
     error::{ApiError, ErrorCode},
     internal::v1::{CheckPlanRequest, WebhookConfig, configuration_client::ConfigurationClient},
 };
 use runtime::{Changes, ChangesFollower};
 use tokio::time::Instant;
 use tonic::Status;
+
+use crate::store::Endpoint;
 
 /// A webhook, as far as history cares.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub(crate) struct Webhook {
     pub(crate) active: bool,
     pub(crate) deleted: bool,
     pub(crate) scope: Scope,
+    /// The version of its last change.
+    pub(crate) version: i64,
+    /// Since when its endpoint is the one that it is; `None`: that is not known.
+    pub(crate) endpoint_since: Option<i64>,
 }
 
 #[derive(Default)]
@@ -100,6 +107,20 @@ impl Registry {
         webhooks
     }
 
+    /// The endpoints of active webhooks that can be judged, each with the version of its webhook, by webhook.
+    pub(crate) fn endpoints(&self) -> Vec<(Endpoint, i64)> {
+        let state = self.read();
+        let active = state.webhooks.iter().filter(|(_, webhook)| webhook.active && !webhook.deleted);
+        let endpoint = |(id, webhook): (&i64, &Webhook)| {
+            let endpoint =
+                Endpoint { instance: webhook.instance.clone(), webhook_id: *id, since: webhook.endpoint_since? };
+            Some((endpoint, webhook.version))
+        };
+        let mut endpoints: Vec<_> = active.filter_map(endpoint).collect();
+        endpoints.sort_unstable_by_key(|(endpoint, _)| endpoint.webhook_id);
+        endpoints
+    }
+
     /// Deleted webhooks (instance and id); `within`: only what was learned lately.
     pub(crate) fn deleted(&self, within: Option<Duration>) -> Vec<(String, i64)> {
         let lately = |learned: &Instant| within.is_none_or(|within| learned.elapsed() <= within);
@@ -149,7 +170,14 @@ impl State {
             projects.sort_unstable();
             Scope::Projects(projects)
         };
-        let webhook = Webhook { instance: change.instance, active: change.active, deleted: change.deleted, scope };
+        let webhook = Webhook {
+            instance: change.instance,
+            active: change.active,
+            deleted: change.deleted,
+            scope,
+            version: change.version,
+            endpoint_since: change.endpoint_since.map(|since| from_timestamp(&since).as_micros()),
+        };
         let known_deleted = self.webhooks.get(&change.id).is_some_and(|known| known.deleted);
         if webhook.deleted && !known_deleted {
             self.deleted.push((webhook.instance.clone(), change.id, Instant::now()));

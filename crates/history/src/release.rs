@@ -17,7 +17,7 @@ use crate::{
     model::{HoldReason, Record, What},
     queueing::{LEASE, QueueError, Queueing},
     registry::Registry,
-    store::{Store, StoreError, TakeHeld, TakeTests, Waiting},
+    store::{Held, Store, StoreError, TakeHeld, TakeTests, Waiting},
 };
 
 /// How often the subscription service is asked and what waits is looked at.
@@ -31,6 +31,8 @@ const RELEASE: i64 = 100;
 /// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
 /// under way for it at once (by default), so that what is queued finds a place.
 const TIMED: i64 = 32;
+/// The same of an endpoint that keeps failing: as many as may start (10 a second) until the next round.
+const SPACED: i64 = 5;
 /// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
 const END: i64 = 500;
 const WEBHOOKS: usize = 200;
@@ -60,6 +62,13 @@ struct Taken {
     count: usize,
     /// Whether somebody has asked for an attempt among them.
     manual: bool,
+}
+
+impl Taken {
+    /// Where as many were taken as may be at once, there may be more.
+    fn more(&self) -> More {
+        if i64::try_from(self.count).is_ok_and(|count| count == RELEASE) { More::Now } else { More::Later }
+    }
 }
 
 /// Why a round ended early.
@@ -110,7 +119,7 @@ impl Release {
         if let Some(version) = self.registry.version() {
             self.end_deleted(all_deleted).await?;
             self.end_expired().await?;
-            more = self.release(version).await?;
+            more = self.release(version).await?.max(self.release_failing(version).await?);
             self.release_tests(version).await?;
         }
         refreshed.map(|()| more)
@@ -139,6 +148,7 @@ impl Release {
             }
             self.end(waiting, |waiting| match HoldReason::from_code(waiting.hold_reason) {
                 HoldReason::Inactive | HoldReason::UnknownWebhook | HoldReason::Requested => "expired while inactive",
+                HoldReason::Failing => "expired while the endpoint was failing",
                 _ => "expired while the endpoint was slow",
             })
             .await?;
@@ -164,22 +174,10 @@ impl Release {
     async fn release(&self, version: i64) -> Result<More, Trouble> {
         let mut more = More::Later;
         for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
-            let now = self.clock.now();
-            let take = TakeHeld {
-                webhook_id,
-                timed: false,
-                config_version: version,
-                held_before: now.minus(LEASE).as_micros(),
-                now: now.as_micros(),
-                leased_until: now.plus(LEASE).as_micros(),
-                limit: RELEASE,
-            };
-            let taken = self.queue_again(take).await?;
-            if i64::try_from(taken.count).is_ok_and(|count| count == RELEASE) {
-                more = More::Now;
-            }
+            let take = self.take(webhook_id, version);
+            more = more.max(self.queue_again(take).await?.more());
             // No more of these at once: the next are for when these have been worked on.
-            let timed = self.queue_again(TakeHeld { timed: true, limit: TIMED, ..take }).await?;
+            let timed = self.queue_again(TakeHeld { held: Held::UntilTime, limit: TIMED, ..take }).await?;
             if timed.manual {
                 more = more.max(More::Soon);
             }
@@ -187,9 +185,39 @@ impl Release {
         Ok(more)
     }
 
+    /// Queues deliveries to endpoints that keep failing again: a few in a round, and as soon as one is well all of its.
+    async fn release_failing(&self, version: i64) -> Result<More, Trouble> {
+        let mut more = More::Later;
+        for webhook_id in self.registry.active(self.store.failing_webhooks().await?) {
+            let Some(webhook) = self.registry.known(webhook_id) else { continue };
+            let take = self.take(webhook_id, version);
+            if self.store.is_well(&webhook.instance, webhook_id).await? {
+                more = more.max(self.queue_again(TakeHeld { held: Held::Recovered, ..take }).await?.more());
+            } else {
+                self.queue_again(TakeHeld { held: Held::Failing, limit: SPACED, ..take }).await?;
+            }
+        }
+        Ok(more)
+    }
+
+    /// What is held for news of a webhook.
+    fn take(&self, webhook_id: i64, config_version: i64) -> TakeHeld {
+        let now = self.clock.now();
+        TakeHeld {
+            webhook_id,
+            held: Held::ForNews,
+            config_version,
+            held_before: now.minus(LEASE).as_micros(),
+            now: now.as_micros(),
+            leased_until: now.plus(LEASE).as_micros(),
+            limit: RELEASE,
+        }
+    }
+
     async fn queue_again(&self, take: TakeHeld) -> Result<Taken, Trouble> {
         let webhook_id = take.webhook_id;
-        let lane = if take.timed { Lane::DeliverSlow } else { Lane::DeliverFast };
+        let for_news = take.held == Held::ForNews;
+        let lane = if for_news { Lane::DeliverFast } else { Lane::DeliverSlow };
         let taken = self.store.take_held(take).await?;
         let (count, manual) = (taken.len(), taken.iter().any(|held| held.manual));
         let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
@@ -198,7 +226,7 @@ impl Release {
             tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
         }
         let queued = self.queueing.queue(ready, lane).await?;
-        if queued > 0 && !take.timed {
+        if queued > 0 && for_news {
             tracing::info!(webhook_id, deliveries = queued, "held deliveries are queued again");
         }
         Ok(Taken { count, manual })

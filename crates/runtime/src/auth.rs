@@ -182,7 +182,8 @@ mod tests {
     use proto::{
         channel::LocalServices,
         internal::v1::{
-            ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
+            ChangesRequest, ChangesResponse, CheckPlanRequest, CheckPlanResponse, DeactivateFailingRequest,
+            DeactivateFailingResponse,
             configuration_server::{Configuration, ConfigurationServer},
         },
     };
@@ -209,6 +210,13 @@ mod tests {
         }
 
         async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn deactivate_failing(
+            &self,
+            _: Request<DeactivateFailingRequest>,
+        ) -> Result<Response<DeactivateFailingResponse>, Status> {
             Err(Status::unimplemented("not asked here"))
         }
     }

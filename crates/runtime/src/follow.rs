@@ -125,6 +125,7 @@ mod tests {
         channel::LocalServices,
         internal::v1::{
             AuthenticateRequest, AuthenticateResponse, ChangesResponse, CheckPlanRequest, CheckPlanResponse,
+            DeactivateFailingRequest, DeactivateFailingResponse,
             configuration_server::{Configuration, ConfigurationServer},
         },
     };
@@ -178,6 +179,13 @@ mod tests {
         }
 
         async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
+            Err(Status::unimplemented("not asked here"))
+        }
+
+        async fn deactivate_failing(
+            &self,
+            _: Request<DeactivateFailingRequest>,
+        ) -> Result<Response<DeactivateFailingResponse>, Status> {
             Err(Status::unimplemented("not asked here"))
         }
     }

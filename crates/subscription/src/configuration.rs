@@ -9,8 +9,8 @@ use proto::{
     error::invalid_field,
     internal::v1::{
         AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
-        CheckPlanResponse, DeletedProject, RequestHeader, SigningSecret, WebhookConfig,
-        configuration_server::Configuration as Rpc,
+        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, RequestHeader,
+        SigningSecret, WebhookConfig, configuration_server::Configuration as Rpc,
     },
 };
 use runtime::ServiceCredential;
@@ -22,6 +22,7 @@ use crate::{
     credentials::Credentials,
     failure,
     secret_box::{Purpose, SecretBox},
+    service::Service,
     store::{Changed, ChangedWebhook, SealedWebhook, Store},
     token::{Known, StoreAuthenticator},
 };
@@ -33,6 +34,8 @@ const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The service and what it works with.
 pub(crate) struct Configuration {
+    /// Changes webhooks.
+    pub(crate) service: Arc<Service>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Arc<SecretBox>,
     pub(crate) authenticator: Arc<StoreAuthenticator>,
@@ -68,6 +71,15 @@ impl Rpc for Configuration {
         let told = self.store.plan(&instance).await.map_err(failure::of_store)?;
         access::to_plan(told.as_ref().map(|told| &told.plan))?;
         Ok(Response::new(CheckPlanResponse {}))
+    }
+
+    async fn deactivate_failing(
+        &self,
+        request: Request<DeactivateFailingRequest>,
+    ) -> Result<Response<DeactivateFailingResponse>, Status> {
+        self.credential.check(request.metadata())?;
+        let deactivated = self.service.deactivate_failing(request.get_ref()).await?;
+        Ok(Response::new(DeactivateFailingResponse { deactivated }))
     }
 
     async fn authenticate(
@@ -140,6 +152,7 @@ impl Configuration {
             headers,
             filter: webhook.filter,
             inactive_reason: webhook.inactive_reason,
+            endpoint_since: Some(timestamp(webhook.endpoint_since)),
         }
     }
 

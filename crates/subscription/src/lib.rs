@@ -15,6 +15,7 @@ mod jwt;
 mod key_file;
 mod key_reader;
 mod key_ring;
+mod metrics;
 mod rest;
 mod rotation;
 mod secret_box;
@@ -129,8 +130,10 @@ pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription,
         history,
         clock: Arc::clone(&clock),
         ids,
+        metrics: metrics::Metrics::new(),
     });
     let configuration = configuration::Configuration {
+        service: Arc::clone(&service),
         store: Arc::clone(&store),
         secrets,
         authenticator: own,

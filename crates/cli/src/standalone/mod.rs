@@ -82,6 +82,7 @@ pub(crate) async fn assemble(
         credential,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        deactivate_after: config.delivery.deactivate_after.0,
     };
     let history = history::start(history, &tasks);
     let ingest = ingest::Parts {

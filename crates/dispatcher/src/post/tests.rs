@@ -71,6 +71,7 @@ fn poster_with(allowed: &[&str], resolver: Arc<dyn Resolver>, clock: Arc<dyn Clo
         schedule: domain::RetrySchedule::default(),
         max_in_flight: 10,
         max_in_flight_per_slow_webhook: 2,
+        breaker_after: Duration::ZERO,
     };
     let clients = Clients::new(&settings, resolver).unwrap();
     Poster::new(clients, policy, settings.timeout, clock)

@@ -19,9 +19,10 @@ use proto::{
     convert::uuid_bytes,
     internal::v1::{
         AcceptedEvent, AttemptRecord, AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse,
-        CheckPlanRequest, CheckPlanResponse, CheckRequest, CheckResponse, DeliveryRef, DeliveryTask, OpenDelivery,
-        OpenEvent, OpenOutcome, OpenRequest, OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse,
-        RecordRequest, RecordResponse, SigningSecret, SkipReason, WebhookConfig,
+        CheckPlanRequest, CheckPlanResponse, CheckRequest, CheckResponse, DeactivateFailingRequest,
+        DeactivateFailingResponse, DeliveryRef, DeliveryTask, OpenDelivery, OpenEvent, OpenOutcome, OpenRequest,
+        OpenResponse, OpenResult, QueueTestRequest, QueueTestResponse, RecordRequest, RecordResponse, SigningSecret,
+        SkipReason, WebhookConfig,
         configuration_server::{Configuration, ConfigurationServer},
         recording_server::{Recording, RecordingServer},
     },
@@ -32,6 +33,8 @@ use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+/// How long an endpoint must have failed for attempts to it to be spaced.
+pub(crate) const BREAKER_AFTER: Duration = Duration::from_millis(200);
 
 /// Everything around the dispatcher.
 pub(crate) struct World {
@@ -129,6 +132,12 @@ impl Configuration for Service {
     async fn check_plan(&self, _: Request<CheckPlanRequest>) -> Result<Response<CheckPlanResponse>, Status> {
         Err(Status::unimplemented("the dispatcher asks for no plan"))
     }
+    async fn deactivate_failing(
+        &self,
+        _: Request<DeactivateFailingRequest>,
+    ) -> Result<Response<DeactivateFailingResponse>, Status> {
+        Err(Status::unimplemented("the dispatcher deactivates nothing"))
+    }
 }
 
 #[tonic::async_trait]
@@ -208,6 +217,7 @@ impl Bench {
             schedule: RetrySchedule::default(),
             max_in_flight: room,
             max_in_flight_per_slow_webhook: 2,
+            breaker_after: BREAKER_AFTER,
         };
         let tasks = Tasks::new();
         let parts = Parts {

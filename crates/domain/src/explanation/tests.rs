@@ -146,7 +146,11 @@ fn an_inactive_webhook_says_why() {
             "the webhook is inactive since the plan of the instance has lost webhooks (plan_downgraded)",
         ),
         ("projects_deleted", "the webhook is inactive since its last project was deleted (projects_deleted)"),
-        ("endpoint kept failing", "the webhook is inactive: endpoint kept failing"),
+        (
+            "endpoint_failing: no attempt has succeeded",
+            "the webhook is inactive since its endpoint has failed for too long (endpoint_failing: no attempt has succeeded)",
+        ),
+        ("of another kind", "the webhook is inactive: of another kind"),
     ] {
         let hook = Hook { active: false, inactive_reason: why, ..Hook::new() };
         assert_eq!(hook.stops(), [("active", told.to_owned())]);

@@ -9,7 +9,7 @@ use super::explain::docs as explain;
 /// What a webhook's bodies can be made for.
 pub(super) const TYPES: [&str; 4] = ["generic", "slack", "teams", "discord"];
 /// What was done, in the change log.
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 9] = [
     "created",
     "updated",
     "activated",
@@ -18,6 +18,7 @@ const ACTIONS: [&str; 8] = [
     "deleted",
     "plan_downgraded",
     "project_deleted",
+    "endpoint_failing",
 ];
 /// The value of a header: visible ASCII, with spaces and tabs between.
 const VALUE: &str = r"^[\t -~]*[!-~][\t -~]*$";
@@ -106,8 +107,8 @@ fn members(given: fn(Value) -> Value) -> Vec<(&'static str, Value)> {
         (
             "inactive_reason",
             schema::or_null(schema::text(
-                "Why it is inactive, where that was not an operator's doing: such as `plan_downgraded` or \
-                 `projects_deleted`.",
+                "Why it is inactive, where that was not an operator's doing: `plan_downgraded`, `projects_deleted`, or \
+                 `endpoint_failing: ` and what was failing.",
             )),
         ),
         (

@@ -12,8 +12,8 @@ use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, TakeHeld, TakeTests, Waiting,
-        WholeDelivery,
+        Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
+        TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 
@@ -63,6 +63,18 @@ impl Store for Silent {
     }
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn is_well(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn failing(&self, _: &[Endpoint], _: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
         Err(NOTHING)
     }
 

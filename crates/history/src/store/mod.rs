@@ -163,9 +163,9 @@ pub struct Released {
 pub struct TakeHeld {
     /// Their webhook.
     pub webhook_id: i64,
-    /// Whether to take those that are held until a time which has come, instead of those that are held for their webhook.
-    pub timed: bool,
-    /// Of the latter only what was held under this configuration version or an earlier one …
+    /// Which of its held deliveries.
+    pub held: Held,
+    /// Of those that wait for news only what was held under this configuration version or an earlier one …
     pub config_version: i64,
     /// … or before this time: a version that is still unknown then is one that was lost, with a database that was
     /// restored from a backup.
@@ -174,9 +174,48 @@ pub struct TakeHeld {
     pub now: i64,
     /// Until when nobody else takes them.
     pub leased_until: i64,
-    /// How many at most; those that wait longest first. Of timed ones what was queued again before, and of which nothing
-    /// was heard since, counts towards it.
+    /// How many at most; those that wait longest first. Unless they wait for news, what was queued again before, and of
+    /// which nothing was heard since, counts towards it.
     pub limit: i64,
+}
+
+/// What held deliveries wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// News of their webhook.
+    ForNews,
+    /// A time, which has come.
+    UntilTime,
+    /// Their turn with an endpoint that keeps failing, which has come.
+    Failing,
+    /// The same, whether or not it has come.
+    Recovered,
+}
+
+/// An endpoint to be judged.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its instance.
+    pub instance: String,
+    /// Its webhook.
+    pub webhook_id: i64,
+    /// Since when it is the endpoint that it is; what was attempted until then does not count.
+    pub since: i64,
+}
+
+/// An endpoint that has failed for long, without a success between.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct FailingEndpoint {
+    /// Its webhook.
+    pub webhook_id: i64,
+    /// When the first of the failures started.
+    pub first_failed_at: i64,
+    /// When the last one did.
+    pub last_failed_at: i64,
+    /// What went wrong last, in one word.
+    pub error_class: String,
+    /// The same, for people.
+    pub error: String,
 }
 
 /// Which held test payloads to take, whatever they are held for.
@@ -297,6 +336,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// The webhooks that have held deliveries, ascending.
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError>;
+
+    /// The webhooks that have deliveries held because their endpoint keeps failing, ascending.
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError>;
+
+    /// Whether the newest attempt of a webhook was delivered.
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError>;
+
+    /// Those of these endpoints with failed attempts at least `apart` microseconds apart, and no delivered one since the
+    /// first of them. Of tests only a delivered one counts.
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError>;
 
     /// Takes held deliveries in order to queue them again: their generation grows, and until `leased_until` nobody else
     /// takes them. They stay held until [`Store::released`]. Held again under a configuration older than

@@ -5,6 +5,7 @@ use sqlx::Connection as _;
 
 mod bodies;
 mod counts;
+mod endpoints;
 mod export;
 mod known;
 mod manual;
@@ -80,6 +81,10 @@ contract! {
     timed::an_attempt_may_leave_its_next_one_here,
     timed::what_was_queued_again_counts_until_something_is_heard_of_it,
     timed::what_is_overdue_elsewhere_is_held,
+    endpoints::what_is_held_for_a_failing_endpoint_is_taken_in_turn_or_as_a_whole,
+    endpoints::a_webhook_is_as_well_as_its_newest_attempt,
+    endpoints::failures_far_enough_apart_without_a_success_between_are_found,
+    endpoints::what_says_nothing_of_an_endpoint_does_not_count,
     manual::what_failed_for_good_waits_for_the_attempt_that_is_asked_for,
     manual::of_presses_at_once_one_makes_an_attempt,
     manual::what_is_not_over_or_not_there_is_not_retried,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use history::{
     model::{Delivery, HoldReason, NoRetry, Retry, What},
-    store::{Released, Store, TakeHeld, TakeTests},
+    store::{Held, Released, Store, TakeHeld, TakeTests},
 };
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ type Any = Arc<dyn Store>;
 
 const TAKE: TakeHeld = TakeHeld {
     webhook_id: 1,
-    timed: true,
+    held: Held::UntilTime,
     config_version: 3,
     held_before: 0,
     now: 5000,
@@ -118,7 +118,7 @@ pub(crate) async fn a_retry_that_was_not_queued_is_taken_again_and_late_records_
     // The webhook was deactivated in between.
     store.record(vec![record(1, 2, held(4))].into()).await.unwrap();
     assert_eq!(entries(&*store).await[0].held, Some(HoldReason::Inactive));
-    let again = TakeHeld { timed: false, config_version: 5, now: 7000, leased_until: 8000, ..TAKE };
+    let again = TakeHeld { held: Held::ForNews, config_version: 5, now: 7000, leased_until: 8000, ..TAKE };
     let taken = store.take_held(again).await.unwrap();
     assert_eq!((taken[0].number, taken[0].generation, taken[0].manual), (2, 3, true));
     assert!(may_send(&*store, 1, 2, 3).await && !may_send(&*store, 1, 2, 2).await);

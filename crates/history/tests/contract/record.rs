@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use history::{
     model::{Record, What},
-    store::{Store, TakeHeld},
+    store::{Held, Store, TakeHeld},
 };
 use uuid::Uuid;
 
@@ -176,7 +176,7 @@ pub(crate) async fn what_is_recorded_waited_for_otherwise_or_older_is_not_sent(s
     assert!(!may_send(store.as_ref(), 3, 1, 0).await, "history has it");
     let take = TakeHeld {
         webhook_id: 3,
-        timed: false,
+        held: Held::ForNews,
         config_version: 3,
         held_before: 0,
         now: 10,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use history::{
     model::{HoldReason, OpenEvent, Record, What},
-    store::{Store, TakeHeld},
+    store::{Held, Store, TakeHeld},
 };
 use uuid::Uuid;
 
@@ -12,8 +12,15 @@ use crate::known::{cancelled, delivery, entries, event, failed, held, may_send, 
 
 type Any = Arc<dyn Store>;
 
-const TAKE: TakeHeld =
-    TakeHeld { webhook_id: 1, timed: false, config_version: 3, held_before: 0, now: 100, leased_until: 200, limit: 10 };
+const TAKE: TakeHeld = TakeHeld {
+    webhook_id: 1,
+    held: Held::ForNews,
+    config_version: 3,
+    held_before: 0,
+    now: 100,
+    leased_until: 200,
+    limit: 10,
+};
 
 async fn hold(store: &Any, webhooks: &[i64]) {
     store.open(vec![event(1, webhooks)], 5).await.unwrap();

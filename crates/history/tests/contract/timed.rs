@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use history::{
     model::{Attempt, Delivery, HoldReason, Record, What},
-    store::{Store, TakeHeld},
+    store::{Held, Store, TakeHeld},
 };
 use uuid::Uuid;
 
@@ -12,8 +12,15 @@ use crate::known::{cancelled, delivery_of, entries, event, failed, held, may_sen
 
 type Any = Arc<dyn Store>;
 
-const TAKE: TakeHeld =
-    TakeHeld { webhook_id: 1, timed: true, config_version: 3, held_before: 0, now: 100, leased_until: 200, limit: 10 };
+const TAKE: TakeHeld = TakeHeld {
+    webhook_id: 1,
+    held: Held::UntilTime,
+    config_version: 3,
+    held_before: 0,
+    now: 100,
+    leased_until: 200,
+    limit: 10,
+};
 
 const fn busy(due_at: i64) -> What {
     What::Hold { reason: HoldReason::Busy, due_at, config_version: 3 }
@@ -32,7 +39,10 @@ pub(crate) async fn a_timed_hold_is_taken_when_its_time_has_come(store: Any) {
     store.record(vec![record(1, 1, busy(100))].into()).await.unwrap();
     assert_eq!(entries(store.as_ref()).await[0].held, Some(HoldReason::Busy));
     assert_eq!(store.held_webhooks().await.unwrap(), [1]);
-    assert!(store.take_held(TakeHeld { timed: false, ..TAKE }).await.unwrap().is_empty(), "it waits for no news");
+    assert!(
+        store.take_held(TakeHeld { held: Held::ForNews, ..TAKE }).await.unwrap().is_empty(),
+        "it waits for no news"
+    );
     assert!(store.take_held(TakeHeld { now: 99, ..TAKE }).await.unwrap().is_empty());
     let taken = store.take_held(TAKE).await.unwrap();
     assert_eq!((taken.len(), taken[0].number, taken[0].generation), (1, 1, 1));

@@ -11,21 +11,23 @@ use std::{
 use async_trait::async_trait;
 use broker::{Acker, Broker, BrokerError, Consumer, Incoming, Lane, Outgoing, PublishError, Settlement};
 use bytes::Bytes;
-use domain::{Identity, Role};
+use domain::{Identity, Role, Timestamp};
 use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError, TakeHeld,
-        TakeTests, Waiting, WholeDelivery,
+        Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
+        Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 use prost::Message as _;
 use proto::{
+    convert::timestamp,
     error::{ApiError, ErrorCode},
     internal::v1::{
         AuthenticateRequest, AuthenticateResponse, ChangesRequest, ChangesResponse, CheckPlanRequest,
-        CheckPlanResponse, DeletedProject, DeliveryTask, WebhookConfig, configuration_server::Configuration,
+        CheckPlanResponse, DeactivateFailingRequest, DeactivateFailingResponse, DeletedProject, DeliveryTask,
+        WebhookConfig, configuration_server::Configuration,
     },
 };
 use tokio::sync::mpsc;
@@ -126,6 +128,8 @@ struct Told {
     projects: Vec<(i64, DeletedProject)>,
     /// Instances whose plan has none.
     without_webhooks: Vec<String>,
+    /// Who was to be deactivated because its endpoint fails.
+    failing: Vec<DeactivateFailingRequest>,
 }
 
 impl Subscription {
@@ -142,6 +146,11 @@ impl Subscription {
         told.webhooks.retain(|known| known.id != webhook.id);
         told.webhooks.push(WebhookConfig { version, ..webhook });
         version
+    }
+
+    /// Who was to be deactivated because its endpoint fails, in order.
+    pub(crate) fn failing(&self) -> Vec<DeactivateFailingRequest> {
+        self.told.lock().unwrap().failing.clone()
     }
 
     pub(crate) fn downgrade(&self, instance: &str) {
@@ -172,6 +181,12 @@ pub(crate) fn webhook(id: i64, active: bool) -> WebhookConfig {
     WebhookConfig { id, instance: "acme".into(), active, all_projects: true, ..WebhookConfig::default() }
 }
 
+/// An active webhook of instance `acme` whose endpoint is this one since then.
+pub(crate) fn webhook_since(id: i64, since: i64) -> WebhookConfig {
+    let endpoint_since = Some(timestamp(Timestamp::from_micros(since)));
+    WebhookConfig { endpoint_since, ..webhook(id, true) }
+}
+
 #[tonic::async_trait]
 impl Configuration for Subscription {
     async fn changes(&self, request: Request<ChangesRequest>) -> Result<Response<ChangesResponse>, Status> {
@@ -193,6 +208,21 @@ impl Configuration for Subscription {
         let deleted_projects =
             told.projects.into_iter().filter(|(at, _)| changed(*at)).map(|(_, project)| project).collect();
         Ok(Response::new(ChangesResponse { version, webhooks, deleted_projects, more }))
+    }
+
+    async fn deactivate_failing(
+        &self,
+        request: Request<DeactivateFailingRequest>,
+    ) -> Result<Response<DeactivateFailingResponse>, Status> {
+        let request = request.into_inner();
+        let judged = |webhook: &&WebhookConfig| webhook.id == request.webhook_id && webhook.version == request.version;
+        let found = self.told.lock().unwrap().webhooks.iter().find(judged).cloned();
+        self.told.lock().unwrap().failing.push(request);
+        let deactivated = found.is_some();
+        if let Some(webhook) = found {
+            self.save(WebhookConfig { active: false, ..webhook });
+        }
+        Ok(Response::new(DeactivateFailingResponse { deactivated }))
     }
 
     async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
@@ -276,6 +306,18 @@ impl Store for Flaky {
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
         self.store.held_webhooks().await
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        self.store.failing_webhooks().await
+    }
+
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
+        self.store.is_well(instance, webhook_id).await
+    }
+
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
+        self.store.failing(endpoints, apart).await
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {

@@ -5,6 +5,7 @@
 mod doubles;
 mod events;
 mod exporting;
+mod failing;
 mod lane;
 mod manual;
 mod reading;

@@ -45,11 +45,11 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) async fn new() -> Self {
-        Self::with(&[]).await
+        Self::with(&[], Duration::ZERO).await
     }
 
-    /// When this was recorded before it started.
-    pub(crate) async fn with(records: &[Record]) -> Self {
+    /// When this was recorded before it started, and with so much patience for endpoints that fail.
+    pub(crate) async fn with(records: &[Record], deactivate_after: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open_sqlite(&folder.path().join("history.db"), true).await.unwrap();
         store.record(records.into()).await.unwrap();
@@ -69,6 +69,7 @@ impl Started {
             credential: credential.clone(),
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(SystemIds),
+            deactivate_after,
         };
         let own = LocalServices::default();
         own.set(history::start(parts, &tasks));

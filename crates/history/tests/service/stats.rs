@@ -1,5 +1,7 @@
 //! Statistics of a webhook: who may see them, of which time, and what is counted as skipped.
 
+use std::time::Duration;
+
 use history::model::{Attempt, Delivery, Record, What};
 use proto::{
     convert::{timestamp, uuid_bytes},
@@ -163,7 +165,7 @@ fn delivered_before(days: i64) -> Record {
 
 #[tokio::test]
 async fn counts_are_forgotten_after_90_days() {
-    let history = Started::with(&[91, 89].map(delivered_before)).await;
+    let history = Started::with(&[91, 89].map(delivered_before), Duration::ZERO).await;
     history.subscription.save(webhook(1, true));
     let request = || {
         let from = at(START - 100 * 24 * HOUR);

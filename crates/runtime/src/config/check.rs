@@ -1,6 +1,9 @@
 //! Values that have the right form and that no program could work with.
 
-use super::{Config, ConfigError, SecretUrl};
+use super::{Config, ConfigError, Period, SecretUrl};
+
+/// The longest `delivery.deactivate_after`: a day less than the shortest time for which history keeps attempts.
+const LONGEST_FAILING: Period = Period::from_secs(6 * 24 * 3600);
 
 /// Refuses what would fail later, and less clearly.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
@@ -17,6 +20,10 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if delivery.max_in_flight == 0 {
         return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
+    }
+    if delivery.deactivate_after.0 > LONGEST_FAILING.0 {
+        let rule = "be at most 144h, such as 120h: history may keep attempts for no longer than 7 days; 0s is never";
+        return Err(must("delivery.deactivate_after", rule));
     }
     let publishing = &config.publishing;
     if publishing.burst == 0 && publishing.events_per_second > 0 {

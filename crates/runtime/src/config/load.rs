@@ -242,6 +242,11 @@ mod tests {
             ("", &[("LOG__FORMAT", "xml")], "log.format must be human or json, not `xml`"),
             ("", &[("DELIVERY__TIMEOUT", "0s")], "delivery.timeout must be longer than 0s, such as 10s"),
             ("[delivery]\nconnect_timeout = \"0ms\"", &[], "delivery.connect_timeout must be longer than 0s"),
+            (
+                "",
+                &[("DELIVERY__DEACTIVATE_AFTER", "145h")],
+                "delivery.deactivate_after must be at most 144h, such as 120h: history may keep attempts for no longer",
+            ),
             ("", &[("DELIVERY__MAX_IN_FLIGHT", "0")], "delivery.max_in_flight must be at least 1, such as 512"),
             (
                 "[publishing]\nburst = 0",

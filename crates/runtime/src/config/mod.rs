@@ -122,6 +122,10 @@ pub struct Delivery {
     pub max_in_flight: u16,
     /// Of these, for a webhook whose endpoint is slow (over a second).
     pub max_in_flight_per_slow_webhook: u16,
+    /// How long an endpoint must have failed, without one success, for attempts to it to be spaced; `0s`: never.
+    pub breaker_after: Period,
+    /// How long an endpoint must have failed, without one success, for its webhook to be deactivated; `0s`: never.
+    pub deactivate_after: Period,
 }
 
 /// Encryption at rest.
@@ -206,6 +210,8 @@ impl Default for Delivery {
             retry_schedule: Schedule::default(),
             max_in_flight: 512,
             max_in_flight_per_slow_webhook: 32,
+            breaker_after: Period::from_secs(15 * 60),
+            deactivate_after: Period::from_secs(5 * 24 * 3600),
         }
     }
 }

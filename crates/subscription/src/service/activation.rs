@@ -58,6 +58,9 @@ impl Unit {
         webhook.active = active;
         webhook.inactive_reason.clear();
         webhook.updated_at = at;
+        if active {
+            webhook.endpoint_since = at;
+        }
         let action = if active { Action::Activated } else { Action::Deactivated };
         Ok(Some((action, differences(&before, webhook, &[]))))
     }

@@ -26,6 +26,7 @@ pub(super) enum Action {
     Deleted,
     PlanDowngraded,
     ProjectDeleted,
+    EndpointFailing,
 }
 
 impl Action {
@@ -39,6 +40,7 @@ impl Action {
             Self::Deleted => "deleted",
             Self::PlanDowngraded => "plan_downgraded",
             Self::ProjectDeleted => "project_deleted",
+            Self::EndpointFailing => "endpoint_failing",
         }
     }
 }
@@ -60,6 +62,11 @@ impl Actor {
     /// Testmo core, whatever the name of its token.
     pub(super) fn core(caller: &Identity, at: Timestamp) -> Self {
         Self { name: "Testmo core".to_owned(), role: caller.role.name(), at }
+    }
+
+    /// The product itself: nobody asked for it.
+    pub(super) fn system(at: Timestamp) -> Self {
+        Self { name: "system".to_owned(), role: "system", at }
     }
 
     /// The entry for what it did.
@@ -87,6 +94,13 @@ pub(super) struct Delta {
     to: String,
 }
 
+impl Delta {
+    /// A field that is shown where it says more than the action does.
+    pub(super) fn set(field: &str, to: &serde_json::Value) -> Self {
+        Self { field: field.to_owned(), from: String::new(), to: to.to_string() }
+    }
+}
+
 impl From<Delta> for FieldChange {
     fn from(delta: Delta) -> Self {
         Self { field: delta.field, from_json: delta.from, to_json: delta.to }
@@ -96,7 +110,7 @@ impl From<Delta> for FieldChange {
 /// The fields of a new webhook.
 pub(super) fn all(webhook: &Webhook) -> Vec<Delta> {
     let shown = fields(webhook).into_iter();
-    shown.map(|(field, to)| Delta { field: field.to_owned(), from: String::new(), to: to.to_string() }).collect()
+    shown.map(|(field, to)| Delta::set(field, &to)).collect()
 }
 
 /// The fields that are not what they were; `hidden` have changed in what is not shown of them.

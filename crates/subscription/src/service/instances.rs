@@ -4,7 +4,7 @@
 //! So a message may come again or late. A project that was deleted comes back with a newer `PutProject`, but to no
 //! scope that it has left.
 
-use domain::{Identity, InstanceId, Scope};
+use domain::{Identity, InstanceId, Scope, inactive};
 use proto::{
     error::ApiError,
     v1::{
@@ -64,10 +64,11 @@ impl Service {
         if !told.plan.allows_webhooks() {
             let actor = Actor::core(caller, self.clock.now());
             let active = unit.change.active_webhooks().await.map_err(failure::of_store)?;
-            let downgrade = |webhook: &mut Webhook| deactivate(webhook, "plan_downgraded");
+            let downgrade = |webhook: &mut Webhook| deactivate(webhook, inactive::PLAN_DOWNGRADED);
             deactivated = unit.change_all(active, &actor, Action::PlanDowngraded, downgrade).await?;
         }
         unit.commit().await?;
+        self.metrics.deactivated(inactive::PLAN_DOWNGRADED, deactivated);
         tracing::info!(%instance, plan = %told.plan, deactivated, "the plan of an instance has changed");
         Ok(deactivated)
     }
@@ -93,6 +94,7 @@ impl Service {
         let leave = |webhook: &mut Webhook| leave(webhook, told.id);
         let deactivated = unit.change_all(affected, &actor, Action::ProjectDeleted, leave).await?;
         unit.commit().await?;
+        self.metrics.deactivated(inactive::PROJECTS_DELETED, deactivated);
         tracing::info!(%instance, project = told.id, deactivated, "a project was deleted");
         Ok(deactivated)
     }
@@ -129,7 +131,7 @@ impl Unit {
     }
 }
 
-fn deactivate(webhook: &mut Webhook, reason: &str) {
+pub(super) fn deactivate(webhook: &mut Webhook, reason: &str) {
     webhook.active = false;
     reason.clone_into(&mut webhook.inactive_reason);
 }
@@ -138,6 +140,6 @@ fn leave(webhook: &mut Webhook, project: i64) {
     let Scope::Projects(projects) = &mut webhook.scope else { return };
     projects.retain(|id| *id != project);
     if projects.is_empty() && webhook.active {
-        deactivate(webhook, "projects_deleted");
+        deactivate(webhook, inactive::PROJECTS_DELETED);
     }
 }

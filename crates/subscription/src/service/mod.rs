@@ -8,6 +8,7 @@ mod activation;
 mod answer;
 mod change_log;
 mod explain;
+mod failing;
 mod instances;
 mod paging;
 mod projects;
@@ -40,7 +41,7 @@ use proto::{
 use runtime::{Authenticator, Resolver};
 use tonic::{Request, Response, Status};
 
-use crate::{access, secret_box::SecretBox, store::Store};
+use crate::{access, metrics::Metrics, secret_box::SecretBox, store::Store};
 
 /// The service and what it works with.
 pub(crate) struct Service {
@@ -53,6 +54,7 @@ pub(crate) struct Service {
     pub(crate) history: GrpcChannel,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Service {

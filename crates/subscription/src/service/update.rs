@@ -67,10 +67,14 @@ impl Service {
         if request.scope.is_some() {
             unit.check_projects(&webhook.webhook.scope).await?;
         }
-        if leads_elsewhere(&before.webhook, &webhook.webhook) && permitted != Some(&url) {
+        let elsewhere = leads_elsewhere(&before.webhook, &webhook.webhook);
+        if elsewhere && permitted != Some(&url) {
             return Ok(Attempt::Needs(url));
         }
         let actor = Actor::new(caller, self.clock.now());
+        if elsewhere {
+            webhook.webhook.endpoint_since = actor.at;
+        }
         let mut changes = differences(&before.webhook, &webhook.webhook, &hidden);
         if !changes.is_empty() {
             webhook.webhook.updated_at = actor.at;
@@ -186,7 +190,7 @@ fn moves(old: &Webhook, url: &str) -> bool {
     matches!((old.url.parse(), url.trim().parse()), (Ok(old), Ok(new)) if host_changed(&old, &new))
 }
 
-/// Whether the address must be looked up again.
+/// Whether it has another endpoint, whose address must be looked up.
 fn leads_elsewhere(before: &Webhook, after: &Webhook) -> bool {
     (&before.url, &before.kind, before.allow_insecure) != (&after.url, &after.kind, after.allow_insecure)
 }

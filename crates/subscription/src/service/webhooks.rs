@@ -114,6 +114,7 @@ fn new(spec: WebhookSpec, active: bool, secret: &Secret, at: Timestamp) -> Webho
         previous_secret_expires_at: None,
         created_at: at,
         updated_at: at,
+        endpoint_since: at,
     }
 }
 

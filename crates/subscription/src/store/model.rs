@@ -78,6 +78,8 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// When its endpoint became the one that it is: the webhook was created or activated, or told to lead elsewhere.
+    pub endpoint_since: Timestamp,
 }
 
 impl Webhook {

@@ -27,6 +27,7 @@ pub(super) struct Row<'a> {
     pub(super) search: String,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
+    pub(super) endpoint_since: i64,
     pub(super) action: &'a str,
     pub(super) actor: &'a str,
     pub(super) actor_role: &'a str,
@@ -60,6 +61,7 @@ impl<'a> Row<'a> {
             search: webhook.search(),
             created_at: webhook.created_at.as_micros(),
             updated_at: webhook.updated_at.as_micros(),
+            endpoint_since: webhook.endpoint_since.as_micros(),
             ..tombstone
         }
     }
@@ -87,6 +89,7 @@ impl<'a> Row<'a> {
             search: String::new(),
             created_at: at,
             updated_at: at,
+            endpoint_since: at,
             action: &entry.action,
             actor: &entry.actor,
             actor_role: &entry.actor_role,

@@ -124,6 +124,7 @@ pub(crate) fn sample(id: i64, projects: Option<&[i64]>) -> SealedWebhook {
         previous_secret_expires_at: None,
         created_at: NOON,
         updated_at: NOON,
+        endpoint_since: NOON,
     };
     SealedWebhook { webhook, credentials: vec![0, 1, 255] }
 }

@@ -23,6 +23,7 @@ pub(crate) async fn what_the_first_version_wrote_is_kept(backend: &impl Backend)
     let store = backend.store().await;
     let kept = store.webhook(&reach("acme", None), 1).await.unwrap().unwrap();
     assert_eq!((kept.name.as_str(), kept.version, kept.created_at.as_micros()), ("Old CI", 1, 5));
+    assert_eq!(kept.endpoint_since, kept.updated_at);
     assert_eq!((kept.headers.len(), kept.filter.len(), kept.inactive_reason.as_str()), (0, 0, ""));
     let filter = WebhookFilter { text: Some("old ci".into()), ..WebhookFilter::default() };
     let page = Page { offset: 0, limit: 10 };

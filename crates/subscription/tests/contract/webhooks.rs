@@ -43,6 +43,7 @@ pub(crate) async fn what_is_replaced_is_read_back(backend: &impl Backend) {
         secret_masked: "whsec_…xyz=".into(),
         previous_secret_expires_at: Some(NOON),
         updated_at: NOON.plus(std::time::Duration::from_secs(1)),
+        endpoint_since: NOON.plus(std::time::Duration::from_secs(2)),
         ..other.webhook
     };
     other.credentials = vec![9, 0, 8];

@@ -4,6 +4,7 @@
 
 mod changes;
 mod explaining;
+mod failing;
 mod fixture;
 mod headers;
 mod instances;

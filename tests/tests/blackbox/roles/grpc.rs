@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use blackbox::{product::Mode, webhooks};
 use prost::Message as _;
 use proto::internal::v1::{
-    AuthenticateRequest, ChangesRequest, CheckPlanRequest, CheckRequest, OpenRequest, QueueTestRequest, RecordRequest,
-    configuration_client::ConfigurationClient, recording_client::RecordingClient,
+    AuthenticateRequest, ChangesRequest, CheckPlanRequest, CheckRequest, DeactivateFailingRequest, OpenRequest,
+    QueueTestRequest, RecordRequest, configuration_client::ConfigurationClient, recording_client::RecordingClient,
 };
 use serde_json::json;
 use tonic::{Code, Response, Status};
@@ -169,6 +169,10 @@ pub(super) async fn no_token_opens_the_services_between(mode: Mode) {
                 ("Check", code(recording.check(CheckRequest::default()).await)),
                 ("QueueTest", code(recording.queue_test(QueueTestRequest::default()).await)),
                 ("CheckPlan", code(configuration.check_plan(CheckPlanRequest::default()).await)),
+                (
+                    "DeactivateFailing",
+                    code(configuration.deactivate_failing(DeactivateFailingRequest::default()).await),
+                ),
             ];
             let cell = |(method, code): (&str, Code)| {
                 // A program that does not have the service does not know the method.

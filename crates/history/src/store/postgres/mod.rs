@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError,
-    TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
+    Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -30,6 +30,7 @@ use crate::{
 
 mod begin;
 mod counts;
+mod endpoints;
 mod export;
 mod manual;
 mod open;
@@ -256,6 +257,18 @@ impl Store for Postgres {
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
         self.run(release::held_webhooks(&self.pool)).await
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        self.run(endpoints::failing_webhooks(&self.pool)).await
+    }
+
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
+        self.run(endpoints::is_well(&self.pool, instance, webhook_id)).await
+    }
+
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
+        self.run(endpoints::failing(&self.pool, endpoints, apart)).await
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {

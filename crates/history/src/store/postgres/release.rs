@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::begin::begin;
 use crate::{
     model::{Delivery, HoldReason, WaitState},
-    store::{Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
+    store::{Held, Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
 };
 
 /// Goes from one webhook to the next in the index, however many rows each has.
@@ -60,23 +60,36 @@ async fn take_for_webhook(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, s
     .await
 }
 
-/// Takes what was held until a time that has come.
+/// Takes what is held for other things than news.
+macro_rules! take_timed {
+    ($condition:literal) => {
+        concat!(
+            "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
+             SELECT delivery_id FROM pending WHERE state = 2 AND ",
+            $condition,
+            " AND webhook_id = $2 AND leased_until <= $3 ORDER BY due_at LIMIT greatest(0, $4 - (\
+             SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
+             FOR UPDATE SKIP LOCKED)) RETURNING ",
+            delivery_columns!(),
+            ", number, generation, manual"
+        )
+    };
+}
+
+/// Takes what is held for other things than news; see [`Held`]. Each condition is that of an index.
 async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
-    sqlx::query_as(concat!(
-        "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
-         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason >= 3 AND webhook_id = $2 \
-         AND leased_until <= $3 AND due_at <= $3 ORDER BY due_at LIMIT greatest(0, $4 - (\
-         SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
-         FOR UPDATE SKIP LOCKED)) RETURNING ",
-        delivery_columns!(),
-        ", number, generation, manual"
-    ))
-    .bind(take.leased_until)
-    .bind(take.webhook_id)
-    .bind(take.now)
-    .bind(take.limit)
-    .fetch_all(pool)
-    .await
+    let statement = match take.held {
+        Held::Failing => take_timed!("hold_reason = 7 AND due_at <= $3"),
+        Held::Recovered => take_timed!("hold_reason = 7"),
+        Held::UntilTime | Held::ForNews => take_timed!("hold_reason >= 3 AND hold_reason <> 7 AND due_at <= $3"),
+    };
+    sqlx::query_as(statement)
+        .bind(take.leased_until)
+        .bind(take.webhook_id)
+        .bind(take.now)
+        .bind(take.limit)
+        .fetch_all(pool)
+        .await
 }
 
 pub(super) async fn take_tests(pool: &PgPool, take: TakeTests) -> Result<Vec<Released>, sqlx::Error> {
@@ -98,7 +111,10 @@ pub(super) async fn take_tests(pool: &PgPool, take: TakeTests) -> Result<Vec<Rel
 }
 
 pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
-    let taken = if take.timed { take_timed(pool, take).await? } else { take_for_webhook(pool, take).await? };
+    let taken = match take.held {
+        Held::ForNews => take_for_webhook(pool, take).await?,
+        Held::UntilTime | Held::Failing | Held::Recovered => take_timed(pool, take).await?,
+    };
     with_bodies(pool, taken, take.leased_until).await
 }
 

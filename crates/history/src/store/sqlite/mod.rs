@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Entry, Exported, ListQuery, Position, Released, Stats, StatsQuery, Store, StoreError,
-    TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
+    Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod counts;
+mod endpoints;
 mod export;
 mod manual;
 mod open;
@@ -210,6 +211,18 @@ impl Store for Sqlite {
 
     async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
         release::held_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+        endpoints::failing_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    }
+
+    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
+        endpoints::is_well(&self.readers, instance, webhook_id).await.map_err(|error| self.failed(error))
+    }
+
+    async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
+        endpoints::failing(&self.readers, endpoints, apart).await.map_err(|error| self.failed(error))
     }
 
     async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {

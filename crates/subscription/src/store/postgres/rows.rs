@@ -8,7 +8,7 @@ use super::super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWeb
 macro_rules! webhook_columns {
     () => {
         "id, version, name, url, kind, events, projects, allow_insecure, headers, filter, active, inactive_reason, \
-         secret_masked, previous_secret_expires_at, created_at, updated_at"
+         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since"
     };
 }
 
@@ -40,6 +40,7 @@ pub(super) fn webhook(row: &PgRow) -> Result<Webhook, StoreError> {
         previous_secret_expires_at: previous.map(Timestamp::from_micros),
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
+        endpoint_since: Timestamp::from_micros(row.try_get("endpoint_since")?),
     })
 }
 
