@@ -7,7 +7,7 @@ use futures::future::join_all;
 use history::{
     model::{CheckItem, Delivery, NoRetry, Record, Retry, Status, What},
     replay::{Counted, NewReplay, Replay, ReplayState, Selection, Stand, Step},
-    store::{ListQuery, Position, Released, Store, TakeHeld},
+    store::{Held, ListQuery, Position, Released, Store, TakeHeld},
 };
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ async fn counts(store: &Any) -> (i64, i64, i64, i64) {
 async fn take(store: &Any, now: i64) -> Vec<Released> {
     let taking = TakeHeld {
         webhook_id: HOOK,
-        timed: true,
+        held: Held::UntilTime,
         config_version: 3,
         held_before: 0,
         now,
@@ -284,7 +284,7 @@ pub(crate) async fn a_cancelled_replay_takes_back_what_waits_here(store: Any) {
     // Two are on the wire, one of them is held again by a dispatcher, and one is just being queued.
     let taking = |limit, leased_until| TakeHeld {
         webhook_id: HOOK,
-        timed: true,
+        held: Held::UntilTime,
         config_version: 3,
         held_before: 0,
         now: NOW,
