@@ -10,6 +10,7 @@
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
 //! | `retry_after.rs` | how long an endpoint asks to be left alone |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
+//! | `tls.rs` | how receivers' certificates are checked, or are not |
 //! | `gate.rs` | a last look at the webhook when connecting has taken its time |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
@@ -32,6 +33,7 @@ mod post;
 mod recorder;
 mod retry_after;
 mod tasks;
+mod tls;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -43,7 +45,6 @@ use runtime::{Resolver, Tasks};
 use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
-pub use client::ClientError;
 use client::Clients;
 use delivery::Delivering;
 use history::History;
@@ -52,6 +53,7 @@ use metrics::Metrics;
 use opening::Opening;
 use post::Poster;
 pub use recorder::{RecordSink, broker_sink, direct_sink};
+pub use tls::TlsError;
 use webhooks::Webhooks;
 
 /// How long an attempt may run before its endpoint counts as slow.
@@ -127,7 +129,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// Certificates that cannot be read.
-pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
+pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
     let settings = &parts.settings;
     let clients = Clients::new(settings, Arc::clone(&parts.resolver))?;
     let webhooks = Arc::new(Webhooks::new(parts.configuration));
