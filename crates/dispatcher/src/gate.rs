@@ -10,7 +10,10 @@ use std::{
 use futures::future::BoxFuture;
 use tower::{BoxError, Service};
 
-use crate::webhooks::{Found, Webhooks};
+use crate::{
+    fair::Fair,
+    webhooks::{Found, Webhooks},
+};
 
 tokio::task_local! {
     /// Whom the connection is for that is being made.
@@ -59,7 +62,7 @@ fn is_withdrawn() -> bool {
 #[error("no connection in time")]
 pub(crate) struct TooSlow;
 
-/// A client's way of connecting, with the look, and a bound on its time.
+/// A client's way of connecting, with the look, and a bound on its time; its connections are fair to each other.
 #[derive(Clone)]
 pub(crate) struct Gate<S> {
     connector: S,
@@ -77,9 +80,9 @@ where
     S: Service<R, Error = BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Fair<S::Response>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.connector.poll_ready(context)
@@ -89,7 +92,7 @@ where
         let connecting = tokio::time::timeout(self.patience, self.connector.call(target));
         Box::pin(async move {
             let connection = connecting.await.map_err(|_| TooSlow)??;
-            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(connection) }
+            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(Fair::new(connection)) }
         })
     }
 }

@@ -12,6 +12,7 @@
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
 //! | `tls.rs` | how receivers' certificates are checked, or are not |
 //! | `gate.rs` | a last look at the webhook when connecting has taken its time |
+//! | `fair.rs` | connections that flood keep nobody from the processor |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
 //! | `history.rs` | the way to history, and whether it can be reached |
@@ -23,6 +24,7 @@ mod admission;
 mod client;
 mod delivery;
 mod events;
+mod fair;
 mod gate;
 mod guard;
 mod history;

@@ -76,6 +76,28 @@ impl Preparation {
         self.place().await.refuses(service, timeout).await
     }
 
+    /// The database and the broker, unless the test has decided about them.
+    async fn take_servers(&mut self) -> (Option<Database>, Option<VirtualHost>) {
+        let (mut database, mut broker) = (None, None);
+        if !self.settings.has("database.url") {
+            let made = match self.database.take() {
+                Some(database) => database,
+                None => servers::database().await,
+            };
+            self.settings.set_default("database.url", &made.url);
+            database = Some(made);
+        }
+        if !self.settings.has("broker.url") {
+            let made = match self.broker.take() {
+                Some(broker) => broker,
+                None => servers::virtual_host().await,
+            };
+            self.settings.set_default("broker.url", &made.url);
+            broker = Some(made);
+        }
+        (database, broker)
+    }
+
     /// Chooses ports and writes the files that the configuration names.
     async fn place(mut self) -> Product {
         let folder = run::folder(match self.mode {
@@ -93,23 +115,8 @@ impl Preparation {
         let mut broker = None;
         if self.mode == Mode::Distributed {
             admin_token = format!("tmwh_{}", random::hex40());
+            (database, broker) = self.take_servers().await;
             let secret = |name: &str, text: &str| write_secret(&folder, name, text);
-            if !self.settings.has("database.url") {
-                let made = match self.database.take() {
-                    Some(database) => database,
-                    None => servers::database().await,
-                };
-                self.settings.set_default("database.url", &made.url);
-                database = Some(made);
-            }
-            if !self.settings.has("broker.url") {
-                let made = match self.broker.take() {
-                    Some(broker) => broker,
-                    None => servers::virtual_host().await,
-                };
-                self.settings.set_default("broker.url", &made.url);
-                broker = Some(made);
-            }
             self.settings.set_default("auth.bootstrap_token_file", &secret("bootstrap.token", &admin_token));
             self.settings.set_default("secrets.key_file", &secret("secrets.key", &random::key()));
             self.settings.set_default("services.token_file", &secret("services.token", &random::hex40()));
