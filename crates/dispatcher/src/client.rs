@@ -39,7 +39,7 @@ pub(crate) type Client = HyperClient<Gate<HttpsConnector<HttpConnector<Guarded>>
 /// would cost an attempt.
 const IDLE: Duration = Duration::from_secs(4);
 /// Bytes of an answer that are held before they are understood: more than any head needs, and all that a receiver can
-/// make a connection hold. Larger heads are refused.
+/// make a connection hold. Larger heads are refused; one read may exceed it, but never by as much again.
 const BUFFER: usize = 64 << 10;
 
 /// One client for each TLS mode.

@@ -99,7 +99,7 @@ mod tests {
             let before = turns.get();
             fair.write_all(b"the next request").await.unwrap();
             for _ in 0..READS {
-                fair.read(&mut buffer).await.unwrap();
+                fair.read_exact(&mut buffer).await.unwrap();
             }
             assert_eq!(turns.get(), before, "a new answer begins anew");
             turns.get()

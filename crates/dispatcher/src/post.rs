@@ -155,11 +155,12 @@ async fn send(
     let counted = Arc::clone(&informational);
     hyper::ext::on_informational(&mut request, move |_| counted.add_permits(1));
     let answer = tokio::select! {
-        answer = client.request(request) => answer,
+        biased;
         _ = informational.acquire_many(MAX_INFORMATIONAL + 1) => {
-            let text = format!("more than {MAX_INFORMATIONAL} informational answers (1xx) instead of a real one");
+            let text = format!("more than {MAX_INFORMATIONAL} informational answers (1xx) before the real one");
             return Err((ErrorClass::Protocol, text));
         }
+        answer = client.request(request) => answer,
     };
     answer.map_err(|error| {
         if error.is_connect() {

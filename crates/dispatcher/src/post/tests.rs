@@ -148,7 +148,7 @@ async fn what_comes_before_an_answer_is_bounded() {
         (format!("{}{ok}\r\n", informational(32)), None),
         (format!("{}{ok}\r\n", informational(100)), Some(ErrorClass::Protocol)),
         (format!("{ok}{}\r\n", headers(90, 500)), None),
-        (format!("{ok}{}\r\n", headers(90, 1_000)), Some(ErrorClass::Protocol)),
+        (format!("{ok}{}\r\n", headers(90, 2_000)), Some(ErrorClass::Protocol)),
         (format!("{ok}{}\r\n", headers(200, 1)), Some(ErrorClass::Protocol)),
     ] {
         let (port, _connections) = endpoint(Some(reply.into_bytes())).await;
