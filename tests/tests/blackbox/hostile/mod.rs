@@ -96,7 +96,8 @@ async fn hostile_receivers_cost_nobody_anything(mode: Mode) {
     assert_eq!(zoo.followed(), 0, "a redirect was followed");
     assert!(growth <= GROWTH, "{growth} bytes more of memory");
     assert!(disturbed.median <= calm.median * 3 + Duration::from_millis(150), "calm {calm}, disturbed {disturbed}");
-    assert!(disturbed.p99 <= calm.p99 * 2 + Duration::from_millis(1_000), "calm {calm}, disturbed {disturbed}");
+    // Who waited for a hostile one would wait for its deadline. The burst itself takes seconds on a machine that is busy.
+    assert!(disturbed.p99 <= calm.p99 * 2 + TIMEOUT / 2, "calm {calm}, disturbed {disturbed}");
 }
 
 /// All entries by webhook, once nothing is pending.
