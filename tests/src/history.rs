@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{rest::Rest, wait::eventually};
@@ -106,6 +107,24 @@ impl Entry {
     #[track_caller]
     pub fn response_body(&self) -> &str {
         text(&self.0["response"], "body")
+    }
+
+    /// The bytes of the body that came back, as far as they are kept; none if there was no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn response_bytes(&self) -> Vec<u8> {
+        let response = &self.0["response"];
+        match response["body_encoding"].as_str() {
+            Some("base64") => BASE64_STANDARD.decode(text(response, "body")).expect("base64"),
+            Some(_) => text(response, "body").as_bytes().to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether more of the body came back than is kept.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0["response"]["truncated"].as_bool().unwrap_or(false)
     }
 
     /// A header that came back.

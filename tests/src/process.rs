@@ -56,12 +56,14 @@ impl Process {
         self.child.id()
     }
 
-    /// The memory that it has in use now, in KiB.
+    /// Bytes of memory that it holds in RAM now (`VmRSS`).
     #[must_use]
-    pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a program that runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line for resident memory");
-        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{} has no {path}: {error}", self.name));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kibibytes.unwrap_or_else(|| panic!("no VmRSS in {path}")) * 1024
     }
 
     /// How it ended; `None` while it runs.

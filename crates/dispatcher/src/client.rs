@@ -1,75 +1,64 @@
-//! HTTP clients that connect only where the address policy permits.
+//! HTTP clients that connect only where the address policy permits, and that no receiver can make hold much memory.
 //!
 //! A name is looked up once per connection, every address it gives is checked, and one of exactly these is dialled, so
 //! that a name that changes its mind between check and connection gains nothing. A literal address never reaches the
 //! resolver: `post.rs` checks it.
+//!
+//! HTTP/1.1 alone: over HTTP/2 all webhooks of a host would share a connection, and with it its flow control and its
+//! bound on streams, so that one that hangs could hold up another.
 
 use std::{
     io::ErrorKind,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use domain::AddressPolicy;
-use reqwest::{
-    Certificate, Client,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect,
+use futures::future::BoxFuture;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client as HyperClient,
+        connect::{HttpConnector, dns::Name},
+    },
+    rt::{TokioExecutor, TokioTimer},
 };
 use runtime::Resolver;
+use tower::{BoxError, Service};
 
-use crate::{Settings, gate::GateLayer};
+use crate::{Settings, gate::Gate, tls};
 
-/// Clients that cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Certificates that cannot be read.
-    #[error("delivery.ca_file: not certificates in PEM: {0}")]
-    Certificates(reqwest::Error),
-    /// A file without a single certificate.
-    #[error("delivery.ca_file holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
-    NoCertificates,
-    /// The TLS library cannot be set up.
-    #[error("cannot set up the HTTP client: {0}")]
-    Setup(reqwest::Error),
-}
+/// A client of one TLS mode.
+pub(crate) type Client = HyperClient<Gate<HttpsConnector<HttpConnector<Guarded>>>, Full<Bytes>>;
 
 /// Shorter than the usual keep-alive of receivers (Node.js: 5 s): a connection that the other side is about to close
 /// would cost an attempt.
 const IDLE: Duration = Duration::from_secs(4);
+/// Bytes of an answer that are held before they are understood: more than any head needs, and all that a receiver can
+/// make a connection hold. Larger heads are refused; one read may exceed it, but never by as much again.
+const BUFFER: usize = 64 << 10;
 
 /// One client for each TLS mode.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Clients {
     verifying: Client,
     insecure: Client,
 }
 
 impl Clients {
-    pub(crate) fn new(settings: &Settings, resolver: Arc<dyn Resolver>) -> Result<Self, ClientError> {
-        // Set by another part of the process before: that is the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    pub(crate) fn new(settings: &Settings, resolver: Arc<dyn Resolver>) -> Result<Self, tls::TlsError> {
         // Less than connecting may take in all, so that it is told apart from an endpoint that does not answer.
         let patience = settings.connect_timeout * 4 / 5;
-        let guarded = Arc::new(Guarded { resolver, policy: settings.policy.clone(), patience });
-        let roots = match &settings.extra_roots {
-            Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientError::Certificates)?,
-            None => Vec::new(),
-        };
-        if settings.extra_roots.is_some() && roots.is_empty() {
-            return Err(ClientError::NoCertificates);
-        }
-        let client = |insecure: bool| {
-            let roots = roots.clone();
-            builder(settings.connect_timeout, Arc::clone(&guarded))
-                .tls_danger_accept_invalid_certs(insecure)
-                .tls_danger_accept_invalid_hostnames(insecure)
-                .tls_certs_merge(roots)
-                .build()
-                .map_err(ClientError::Setup)
-        };
-        Ok(Self { verifying: client(false)?, insecure: client(true)? })
+        let guarded = Guarded { resolver, policy: settings.policy.clone(), patience };
+        let verifying = tls::verifying(settings.extra_roots.as_deref())?;
+        Ok(Self {
+            verifying: client(verifying, guarded.clone(), settings.connect_timeout),
+            insecure: client(tls::insecure()?, guarded, settings.connect_timeout),
+        })
     }
 
     pub(crate) const fn get(&self, insecure: bool) -> &Client {
@@ -78,16 +67,19 @@ impl Clients {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that holds the address policy")]
-fn builder(connect_timeout: Duration, guarded: Arc<Guarded>) -> reqwest::ClientBuilder {
-    Client::builder()
-        .dns_resolver(guarded)
-        .connect_timeout(connect_timeout)
-        .connector_layer(GateLayer)
+fn client(tls: rustls::ClientConfig, guarded: Guarded, connect_timeout: Duration) -> Client {
+    let mut tcp = HttpConnector::new_with_resolver(guarded);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Shares the time among the addresses that are tried.
+    tcp.set_connect_timeout(Some(connect_timeout));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    HyperClient::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .tcp_nodelay(true)
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(BUFFER)
+        .build(Gate::new(connector, connect_timeout))
 }
 
 /// Addresses of one name that are dialled, of each family. All are checked; but the time to connect is shared by those
@@ -95,7 +87,8 @@ fn builder(connect_timeout: Duration, guarded: Arc<Guarded>) -> reqwest::ClientB
 const DIALLED: usize = 4;
 
 /// A resolver that gives only addresses that may be connected to.
-struct Guarded {
+#[derive(Clone)]
+pub(crate) struct Guarded {
     resolver: Arc<dyn Resolver>,
     policy: AddressPolicy,
     /// How long looking up a name may take.
@@ -107,9 +100,17 @@ struct Guarded {
 #[error("host name does not resolve: {0}")]
 pub(crate) struct LookupFailed(std::io::Error);
 
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, policy, patience) = (Arc::clone(&self.resolver), self.policy.clone(), self.patience);
+impl Service<Name> for Guarded {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let Self { resolver, policy, patience } = self.clone();
         Box::pin(async move {
             let known = policy.check_name(name.as_str())?;
             let addresses = if known.is_empty() {
@@ -120,8 +121,8 @@ impl Resolve for Guarded {
             };
             // One bad address refuses the name: which one is dialled is chance.
             addresses.iter().try_for_each(|address| policy.check(*address))?;
-            let addresses: Addrs = Box::new(some_of_each_family(&addresses).map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
+            let dialled: Vec<_> = some_of_each_family(&addresses).map(|address| SocketAddr::new(address, 0)).collect();
+            Ok(dialled.into_iter())
         })
     }
 }

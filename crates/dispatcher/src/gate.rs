@@ -4,12 +4,16 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Service};
 
-use crate::webhooks::{Found, Webhooks};
+use crate::{
+    fair::Fair,
+    webhooks::{Found, Webhooks},
+};
 
 tokio::task_local! {
     /// Whom the connection is for that is being made.
@@ -53,39 +57,42 @@ fn is_withdrawn() -> bool {
     RECIPIENT.try_with(Recipient::is_withdrawn).unwrap_or(false)
 }
 
-/// Adds the look to a client's way of connecting.
-#[derive(Clone, Copy)]
-pub(crate) struct GateLayer;
+/// There is no connection after the time that connecting may take.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection in time")]
+pub(crate) struct TooSlow;
 
-impl<S> Layer<S> for GateLayer {
-    type Service = Gate<S>;
-
-    fn layer(&self, connector: S) -> Gate<S> {
-        Gate(connector)
-    }
+/// A client's way of connecting, with the look, and a bound on its time; its connections are fair to each other.
+#[derive(Clone)]
+pub(crate) struct Gate<S> {
+    connector: S,
+    patience: Duration,
 }
 
-#[derive(Clone)]
-pub(crate) struct Gate<S>(S);
+impl<S> Gate<S> {
+    pub(crate) const fn new(connector: S, patience: Duration) -> Self {
+        Self { connector, patience }
+    }
+}
 
 impl<S, R> Service<R> for Gate<S>
 where
     S: Service<R, Error = BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Fair<S::Response>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context)
+        self.connector.poll_ready(context)
     }
 
     fn call(&mut self, target: R) -> Self::Future {
-        let connecting = self.0.call(target);
+        let connecting = tokio::time::timeout(self.patience, self.connector.call(target));
         Box::pin(async move {
-            let connection = connecting.await?;
-            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(connection) }
+            let connection = connecting.await.map_err(|_| TooSlow)??;
+            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(Fair::new(connection)) }
         })
     }
 }

@@ -11,7 +11,9 @@
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
 //! | `retry_after.rs` | how long an endpoint asks to be left alone |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
+//! | `tls.rs` | how receivers' certificates are checked, or are not |
 //! | `gate.rs` | a last look at the webhook when connecting has taken its time |
+//! | `fair.rs` | connections that flood keep nobody from the processor |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
 //! | `history.rs` | the way to history, and whether it can be reached |
@@ -24,6 +26,7 @@ mod breaker;
 mod client;
 mod delivery;
 mod events;
+mod fair;
 mod gate;
 mod guard;
 mod history;
@@ -34,6 +37,7 @@ mod post;
 mod recorder;
 mod retry_after;
 mod tasks;
+mod tls;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -46,7 +50,6 @@ use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
 use breaker::Breaker;
-pub use client::ClientError;
 use client::Clients;
 use delivery::Delivering;
 use history::History;
@@ -55,6 +58,7 @@ use metrics::Metrics;
 use opening::Opening;
 use post::Poster;
 pub use recorder::{RecordSink, broker_sink, direct_sink};
+pub use tls::TlsError;
 use webhooks::Webhooks;
 
 /// How long an attempt may run before its endpoint counts as slow.
@@ -133,7 +137,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// Certificates that cannot be read.
-pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, ClientError> {
+pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
     let settings = &parts.settings;
     let clients = Clients::new(settings, Arc::clone(&parts.resolver))?;
     let webhooks = Arc::new(Webhooks::new(parts.configuration));

@@ -1,21 +1,27 @@
 //! One POST: headers and signatures, one deadline over everything, and what is read of the answer.
 
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Secret, Timestamp, Verdict, classify_status};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tokio::time::Instant;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpInfo;
+use tokio::{sync::Semaphore, time::Instant};
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    client::{Clients, LookupFailed},
-    gate::Withdrawn,
+    client::{Client, Clients, LookupFailed},
+    gate::{TooSlow, Withdrawn},
     webhooks::Webhook,
 };
 
 /// Bytes of an answer's body that are read and kept.
 const MAX_ANSWER: usize = 64 << 10;
+/// Informational answers (1xx) before the real one that are waited out; each costs time to read, and they are of no use.
+const MAX_INFORMATIONAL: u32 = 32;
 
 /// What is to be posted.
 pub(crate) struct Letter<'a> {
@@ -103,25 +109,21 @@ impl Poster {
         let url = &letter.webhook.url;
         let literal = self.policy.check_host(url).map_err(|error| (ErrorClass::AddressRefused, refused(&error)))?;
         let client = self.clients.get(letter.webhook.allow_insecure);
-        let request = client.post(url.clone()).headers(headers).body(letter.body.clone());
+        let request = request(url, headers, letter.body.clone())?;
         // Until the client says it: where a literal leads is known, also if the deadline passes.
         let port = url.port_or_known_default().unwrap_or_default();
         progress.remote_address = literal.first().map(|address| SocketAddr::new(*address, port));
-        let mut response = request.send().await.map_err(|error| {
-            if error.is_connect() {
-                progress.remote_address = None;
-                progress.withdrawn = causes(&error).any(|cause| cause.is::<Withdrawn>());
-            }
-            classify(&error)
-        })?;
-        progress.remote_address = response.remote_addr();
+        let mut response = send(client, request, progress).await?;
+        progress.remote_address = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
         let answer = progress.answer.insert(Answer {
             status: response.status().as_u16(),
             headers: texts(response.headers()),
             body: Vec::new(),
             truncated: false,
         });
-        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+        while let Some(frame) = response.body_mut().frame().await {
+            let frame = frame.map_err(|error| classify(&error, Stage::Connected))?;
+            let Some(chunk) = frame.data_ref() else { continue };
             let room = MAX_ANSWER - answer.body.len();
             answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
@@ -131,6 +133,42 @@ impl Poster {
         }
         Ok(())
     }
+}
+
+fn request(url: &Url, headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, (ErrorClass, String)> {
+    let uri = Uri::try_from(url.as_str())
+        .map_err(|error| (ErrorClass::Protocol, format!("not sent: the URL cannot stand in a request: {error}")))?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Sends it, and waits for the head of the answer.
+async fn send(
+    client: &Client,
+    mut request: Request<Full<Bytes>>,
+    progress: &mut Progress,
+) -> Result<Response<Incoming>, (ErrorClass, String)> {
+    let informational = Arc::new(Semaphore::new(0));
+    let counted = Arc::clone(&informational);
+    hyper::ext::on_informational(&mut request, move |_| counted.add_permits(1));
+    let answer = tokio::select! {
+        biased;
+        _ = informational.acquire_many(MAX_INFORMATIONAL + 1) => {
+            let text = format!("more than {MAX_INFORMATIONAL} informational answers (1xx) before the real one");
+            return Err((ErrorClass::Protocol, text));
+        }
+        answer = client.request(request) => answer,
+    };
+    answer.map_err(|error| {
+        if error.is_connect() {
+            progress.remote_address = None;
+            progress.withdrawn = causes(&error).any(|cause| cause.is::<Withdrawn>());
+        }
+        classify(&error, if error.is_connect() { Stage::Connecting } else { Stage::Connected })
+    })
 }
 
 /// What is known when the deadline passes.
@@ -145,9 +183,16 @@ fn refused(reason: impl std::fmt::Display) -> String {
     format!("not sent: the URL {reason}; the operator of the service can open networks with delivery.allow_networks")
 }
 
-/// What an error comes from, outermost first.
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |&error| {
+/// How far an exchange got before it failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Connected,
+}
+
+/// An error and what it comes from, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
         // An I/O error keeps what it wraps from `source`.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped))
@@ -155,7 +200,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
 }
 
 /// The class and text of a failed exchange. The text never holds the URL.
-fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
+fn classify(error: &(dyn Error + 'static), stage: Stage) -> (ErrorClass, String) {
     let mut innermost = String::new();
     for error in causes(error) {
         if let Some(error) = error.downcast_ref::<InvalidTarget>() {
@@ -176,15 +221,18 @@ fn classify(error: &reqwest::Error) -> (ErrorClass, String) {
             let hint = if alert { "; old ciphers and versions before TLS 1.2 are not spoken" } else { "" };
             return (ErrorClass::Tls, format!("TLS handshake failed: {error}{hint}"));
         }
+        let timed_out = error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::TimedOut);
+        if timed_out || error.is::<TooSlow>() {
+            return (ErrorClass::Timeout, TooSlow.to_string());
+        }
         innermost = error.to_string();
     }
-    if error.is_timeout() {
-        return (ErrorClass::Timeout, "no connection in time".to_owned());
+    match stage {
+        Stage::Connecting => (ErrorClass::Connect, format!("cannot connect: {innermost}")),
+        Stage::Connected => {
+            (ErrorClass::Protocol, format!("the connection broke or the answer is not HTTP: {innermost}"))
+        }
     }
-    if error.is_connect() {
-        return (ErrorClass::Connect, format!("cannot connect: {innermost}"));
-    }
-    (ErrorClass::Protocol, format!("the connection broke or the answer is not HTTP: {innermost}"))
 }
 
 fn headers(letter: &Letter<'_>, now: Timestamp) -> HeaderMap {

@@ -7,14 +7,14 @@ use std::{
     path::Path,
 };
 
-use super::Service;
+use super::Program;
 
 /// The last lines of a program's log.
-pub(super) fn tail(folder: &Path, service: Service) -> String {
-    let text = fs::read(folder.join(format!("{service}.log"))).unwrap_or_default();
+pub(super) fn tail(folder: &Path, program: Program) -> String {
+    let text = fs::read(folder.join(format!("{program}.log"))).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
-    format!("--- last lines of {service}\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n"))
+    format!("--- last lines of {program}\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n"))
 }
 
 /// A new file with a secret, for a program to read; its path.

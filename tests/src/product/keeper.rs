@@ -1,4 +1,4 @@
-//! The program that keeps the webhooks, and the commands that work on what it keeps.
+//! The programs that keep the webhooks and send deliveries, and the commands that work on what is kept.
 
 use std::{
     path::PathBuf,
@@ -14,10 +14,16 @@ impl Product {
         if self.mode == Mode::Embedded { Service::Standalone } else { Service::Subscription }
     }
 
+    /// The program that sends deliveries.
+    #[must_use]
+    pub fn sender(&self) -> Service {
+        if self.mode == Mode::Embedded { Service::Standalone } else { Service::Dispatcher }
+    }
+
     /// A command of `testmo-webhooks` with the configuration of that program.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = launch::command(Service::Standalone, &self.placements[&self.keeper()], &self.folder);
+        let mut command = launch::command(Service::Standalone, &self.placements[&self.keeper().into()], &self.folder);
         command.args(arguments).stdin(Stdio::null());
         command
     }

@@ -59,6 +59,30 @@ impl fmt::Display for Service {
     }
 }
 
+/// One of the programs that run the same service; a [`Service`] alone is the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Program {
+    /// What it runs.
+    pub service: Service,
+    /// From 1.
+    pub number: usize,
+}
+
+impl From<Service> for Program {
+    fn from(service: Service) -> Self {
+        Self { service, number: 1 }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            1 => self.service.fmt(f),
+            number => write!(f, "{}-{number}", self.service),
+        }
+    }
+}
+
 /// Where a program listens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
@@ -101,22 +125,22 @@ pub(super) fn command(service: Service, placement: &Placement, folder: &Path) ->
 }
 
 /// Starts a program in `folder`.
-pub(super) fn start(service: Service, placement: &Placement, folder: &Path) -> Process {
-    let mut command = command(service, placement, folder);
-    if service == Service::Standalone {
+pub(super) fn start(program: Program, placement: &Placement, folder: &Path) -> Process {
+    let mut command = command(program.service, placement, folder);
+    if program.service == Service::Standalone {
         command.arg("standalone");
     }
-    Process::start(service.program(), &mut command, folder, "KILL")
+    Process::start(&program.to_string(), &mut command, folder, "KILL")
 }
 
 /// Waits until the program's readiness check says yes; panics with its log if it ends first.
-pub(super) async fn wait_ready(service: Service, process: &mut Process, admin: SocketAddr) {
+pub(super) async fn wait_ready(program: Program, process: &mut Process, admin: SocketAddr) {
     let client = Rest::new(admin, None);
     let mut last = String::from("no answer");
-    let what = format!("{service} is ready (/readyz on {admin}); see its log below");
+    let what = format!("{program} is ready (/readyz on {admin}); see its log below");
     eventually(READY, what, async || {
         if let Some(status) = process.ended() {
-            panic!("{service} ended with {status} instead of getting ready: {last}");
+            panic!("{program} ended with {status} instead of getting ready: {last}");
         }
         let answer = client.try_send(Method::GET, "/readyz", None).await.ok()?;
         last = format!("{} {}", answer.status, answer.json);

@@ -3,22 +3,23 @@
 mod files;
 mod keeper;
 mod launch;
+mod preparation;
 mod settings;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde_json::json;
 
-use files::{read_secret, tail, write_secret};
-pub use launch::Service;
+use files::{read_secret, tail};
 use launch::{Placement, READY, wait_ready};
+pub use launch::{Program, Service};
+pub use preparation::Preparation;
 pub use settings::Settings;
 
 use crate::{
     grpc::{Addresses, Grpc},
     process::Process,
     publisher::Publisher,
-    random,
     rest::Rest,
     run,
     servers::{self, Database, VirtualHost},
@@ -48,129 +49,25 @@ impl Mode {
     }
 }
 
-/// How to start it; made by [`Product::prepare`].
-pub struct Preparation {
-    mode: Mode,
-    settings: Settings,
-    broker: Option<VirtualHost>,
-    database: Option<Database>,
-}
-
 /// A running product; dropped, it is killed, and if the test has failed its logs are shown.
 pub struct Product {
     mode: Mode,
     folder: PathBuf,
-    placements: BTreeMap<Service, Placement>,
-    processes: BTreeMap<Service, Process>,
+    /// In the order in which they start.
+    programs: Vec<Program>,
+    placements: BTreeMap<Program, Placement>,
+    processes: BTreeMap<Program, Process>,
     admin_token: String,
     publisher_token: String,
     database: Option<Database>,
     broker: Option<VirtualHost>,
 }
 
-impl Preparation {
-    /// Sets a configuration key, such as `delivery.timeout`; lists and numbers as TOML, strings as they are.
-    #[must_use]
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.settings.set(key, value);
-        self
-    }
-
-    /// Leaves a key that the harness sets to its default.
-    #[must_use]
-    pub fn unset(mut self, key: &str) -> Self {
-        self.settings.unset(key);
-        self
-    }
-
-    /// Uses this RabbitMQ instead of the run's (distributed mode).
-    #[must_use]
-    pub fn broker(mut self, broker: VirtualHost) -> Self {
-        self.broker = Some(broker);
-        self
-    }
-
-    /// Uses this database instead of one of the run's (distributed mode).
-    #[must_use]
-    pub fn database(mut self, database: Database) -> Self {
-        self.database = Some(database);
-        self
-    }
-
-    /// Starts everything and waits until it is ready.
-    pub async fn start(self) -> Product {
-        let mode = self.mode;
-        let mut product = self.place().await;
-        product.start_all().await;
-        product.take_tokens().await;
-        assert_eq!(product.mode, mode);
-        product
-    }
-
-    /// Starts one program that is expected to refuse; how it ended and all that it said.
-    pub async fn refuses(self, service: Service, timeout: Duration) -> (ExitStatus, String) {
-        self.place().await.refuses(service, timeout).await
-    }
-
-    /// Chooses ports and writes the files that the configuration names.
-    async fn place(mut self) -> Product {
-        let folder = run::folder(match self.mode {
-            Mode::Embedded => "embedded",
-            Mode::Distributed => "distributed",
-        });
-        let services: Vec<_> = self.mode.services().to_vec();
-        let ports: BTreeMap<_, _> = services.iter().map(|service| (*service, launch::Ports::free())).collect();
-        let mut admin_token = String::new();
-        let mut database = None;
-        let mut broker = None;
-        if self.mode == Mode::Distributed {
-            admin_token = format!("tmwh_{}", random::hex40());
-            let secret = |name: &str, text: &str| write_secret(&folder, name, text);
-            if !self.settings.has("database.url") {
-                let made = match self.database.take() {
-                    Some(database) => database,
-                    None => servers::database().await,
-                };
-                self.settings.set_default("database.url", &made.url);
-                database = Some(made);
-            }
-            if !self.settings.has("broker.url") {
-                let made = match self.broker.take() {
-                    Some(broker) => broker,
-                    None => servers::virtual_host().await,
-                };
-                self.settings.set_default("broker.url", &made.url);
-                broker = Some(made);
-            }
-            self.settings.set_default("auth.bootstrap_token_file", &secret("bootstrap.token", &admin_token));
-            self.settings.set_default("secrets.key_file", &secret("secrets.key", &random::key()));
-            self.settings.set_default("services.token_file", &secret("services.token", &random::hex40()));
-            let address = |service| format!("http://127.0.0.1:{}", ports[&service].grpc);
-            self.settings.set_default("services.subscription", &address(Service::Subscription));
-            self.settings.set_default("services.history", &address(Service::History));
-        }
-        let placements = services
-            .into_iter()
-            .map(|service| {
-                let ports = ports[&service];
-                let mut settings = self.settings.clone();
-                settings.set_default("http.listen", &format!("127.0.0.1:{}", ports.http));
-                settings.set_default("grpc.listen", &format!("127.0.0.1:{}", ports.grpc));
-                settings.set_default("admin.listen", &format!("127.0.0.1:{}", ports.admin));
-                settings.set_default("data.dir", &folder.join("data").display().to_string());
-                (service, Placement { ports, settings })
-            })
-            .collect();
-        let (processes, publisher_token) = (BTreeMap::new(), String::new());
-        Product { mode: self.mode, folder, placements, processes, admin_token, publisher_token, database, broker }
-    }
-}
-
 impl Product {
     /// A product in `mode`, to be started, with settings that suit tests.
     #[must_use]
     pub fn prepare(mode: Mode) -> Preparation {
-        Preparation { mode, settings: Settings::for_tests(), broker: None, database: None }
+        Preparation::new(mode)
     }
 
     /// A running product in `mode` with settings that suit tests.
@@ -193,13 +90,21 @@ impl Product {
     /// A REST client with any token.
     #[must_use]
     pub fn rest(&self, token: Option<&str>) -> Rest {
-        Rest::new(self.placements[&self.keeper()].ports.http_address(), token)
+        Rest::new(self.placements[&self.keeper().into()].ports.http_address(), token)
     }
 
     /// A gRPC client that publishes with the publisher's token.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         self.publisher_with(Some(&self.publisher_token))
+    }
+
+    /// A publisher for each program that takes events.
+    #[must_use]
+    pub fn publishers(&self) -> Vec<Publisher> {
+        let takes = |program: &&Program| matches!(program.service, Service::Ingest | Service::Standalone);
+        let programs = self.programs.iter().filter(takes);
+        programs.map(|program| Publisher::new(&self.address_of(*program), Some(&self.publisher_token))).collect()
     }
 
     /// A gRPC client that publishes with any token.
@@ -227,8 +132,11 @@ impl Product {
 
     /// Where the services of a program are; embedded, all are in one.
     fn grpc_address(&self, service: Service) -> String {
-        let service = if self.mode == Mode::Embedded { Service::Standalone } else { service };
-        format!("http://127.0.0.1:{}", self.placements[&service].ports.grpc)
+        self.address_of(if self.mode == Mode::Embedded { Service::Standalone } else { service })
+    }
+
+    fn address_of(&self, program: impl Into<Program>) -> String {
+        format!("http://127.0.0.1:{}", self.placements[&program.into()].ports.grpc)
     }
 
     /// The first administrator's token.
@@ -245,8 +153,14 @@ impl Product {
 
     /// What a program has written so far.
     #[must_use]
-    pub fn output(&self, service: Service) -> String {
-        self.processes[&service].output()
+    pub fn output(&self, program: impl Into<Program>) -> String {
+        self.processes[&program.into()].output()
+    }
+
+    /// Bytes of memory that a program holds in RAM now.
+    #[must_use]
+    pub fn resident(&self, program: impl Into<Program>) -> u64 {
+        self.processes[&program.into()].resident()
     }
 
     /// All that the product has written so far, by place: logs, its files, its database as text, and the files of the
@@ -264,22 +178,22 @@ impl Product {
         .await
     }
 
-    /// The memory that each program has in use now, in KiB.
+    /// Bytes of memory that each program holds in RAM now.
     #[must_use]
-    pub fn resident_kib(&self) -> BTreeMap<Service, u64> {
-        self.processes.iter().map(|(service, process)| (*service, process.resident_kib())).collect()
+    pub fn resident_all(&self) -> BTreeMap<Program, u64> {
+        self.processes.iter().map(|(program, process)| (*program, process.resident())).collect()
     }
 
     /// A client of a program's `/metrics` and health checks.
     #[must_use]
-    pub fn health(&self, service: Service) -> Rest {
-        Rest::new(self.placements[&service].ports.admin_address(), None)
+    pub fn health(&self, program: impl Into<Program>) -> Rest {
+        Rest::new(self.placements[&program.into()].ports.admin_address(), None)
     }
 
     /// What a program is configured with, such as the text of `database.url`.
     #[must_use]
-    pub fn setting(&self, service: Service, key: &str) -> Option<&str> {
-        self.placements[&service].settings.get(key)
+    pub fn setting(&self, program: impl Into<Program>, key: &str) -> Option<&str> {
+        self.placements[&program.into()].settings.get(key)
     }
 
     /// Changes the configuration of all programs, from their next start on.
@@ -290,44 +204,46 @@ impl Product {
     }
 
     /// `kill -9` for one program.
-    pub fn kill(&mut self, service: Service) {
-        self.processes.remove(&service).unwrap_or_else(|| panic!("{service} does not run")).kill();
+    pub fn kill(&mut self, program: impl Into<Program>) {
+        self.take(program.into()).kill();
     }
 
     /// Ends one program with SIGTERM; panics if it does not end well.
-    pub async fn stop(&mut self, service: Service) {
-        let mut process = self.processes.remove(&service).unwrap_or_else(|| panic!("{service} does not run"));
+    pub async fn stop(&mut self, program: impl Into<Program>) {
+        let program = program.into();
+        let mut process = self.take(program);
         let (status, output) = servers::blocking(move || (process.terminate(GRACE), process.tail())).await;
-        assert!(status.success(), "{service} ended with {status} after SIGTERM\n{output}");
+        assert!(status.success(), "{program} ended with {status} after SIGTERM\n{output}");
     }
 
     /// Starts one program again on the same ports and data, and waits until it is ready.
-    pub async fn resume(&mut self, service: Service) {
-        self.spawn(service);
-        self.wait_ready(service).await;
+    pub async fn resume(&mut self, program: impl Into<Program>) {
+        let program = program.into();
+        self.spawn(program);
+        self.wait_ready(program).await;
     }
 
     /// `kill -9` for all of it.
     pub fn kill_all(&mut self) {
-        for service in self.mode.services() {
-            self.kill(*service);
+        for program in self.programs.clone() {
+            self.kill(program);
         }
     }
 
     /// Starts all of it and waits until it is ready.
     pub async fn start_all(&mut self) {
-        for service in self.mode.services() {
-            self.spawn(*service);
+        for program in self.programs.clone() {
+            self.spawn(program);
         }
-        for service in self.mode.services() {
-            self.wait_ready(*service).await;
+        for program in self.programs.clone() {
+            self.wait_ready(program).await;
         }
     }
 
     /// Starts one program that is expected to refuse; how it ended and all that it has written so far.
     pub async fn refuses(&mut self, service: Service, timeout: Duration) -> (ExitStatus, String) {
-        self.spawn(service);
-        let mut process = self.processes.remove(&service).expect("the program just started");
+        self.spawn(service.into());
+        let mut process = self.take(service.into());
         servers::blocking(move || {
             let ended = process.wait(timeout);
             let output = process.output();
@@ -337,15 +253,19 @@ impl Product {
         .await
     }
 
-    fn spawn(&mut self, service: Service) {
-        assert!(!self.processes.contains_key(&service), "{service} runs already");
-        let process = launch::start(service, &self.placements[&service], &self.folder);
-        self.processes.insert(service, process);
+    fn spawn(&mut self, program: Program) {
+        assert!(!self.processes.contains_key(&program), "{program} runs already");
+        let process = launch::start(program, &self.placements[&program], &self.folder);
+        self.processes.insert(program, process);
     }
 
-    async fn wait_ready(&mut self, service: Service) {
-        let process = self.processes.get_mut(&service).expect("a program that was started");
-        wait_ready(service, process, self.placements[&service].ports.admin_address()).await;
+    fn take(&mut self, program: Program) -> Process {
+        self.processes.remove(&program).unwrap_or_else(|| panic!("{program} does not run"))
+    }
+
+    async fn wait_ready(&mut self, program: Program) {
+        let process = self.processes.get_mut(&program).expect("a program that was started");
+        wait_ready(program, process, self.placements[&program].ports.admin_address()).await;
     }
 
     /// Embedded, the first start writes the tokens; distributed, the administrator makes the publisher's.
@@ -361,11 +281,12 @@ impl Product {
                 let token = token.expect(201);
                 self.publisher_token = token["token"].as_str().expect("the text of the new token").to_owned();
                 // Ingest learns of it within a moment.
-                let publisher = self.publisher();
-                eventually(READY, "ingest knows the publisher's token", async || {
-                    publisher.is_known().await.then_some(())
-                })
-                .await;
+                for publisher in self.publishers() {
+                    eventually(READY, "ingest knows the publisher's token", async || {
+                        publisher.is_known().await.then_some(())
+                    })
+                    .await;
+                }
             }
         }
     }
@@ -378,8 +299,8 @@ impl Drop for Product {
         }
         if std::thread::panicking() {
             // Also of programs that the test has killed itself.
-            for service in self.mode.services() {
-                eprintln!("{}", tail(&self.folder, *service));
+            for program in &self.programs {
+                eprintln!("{}", tail(&self.folder, *program));
             }
         } else {
             self.processes.clear();

@@ -7,15 +7,35 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
 
-use super::{Received, Shared, script::Action};
+use super::{
+    Received, Shared,
+    script::{Action, Then},
+};
 use crate::wait;
 
 /// A connection, in plain text or over TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What it runs over.
+    fn socket(&self) -> &TcpStream;
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// What comes before the body.
 struct Head {
@@ -39,19 +59,36 @@ pub(super) async fn serve(stream: &mut dyn Stream, peer: SocketAddr, shared: &Sh
         }
         match answer.action {
             Action::Respond { status, headers, body } => respond(stream, status, &headers, &body).await?,
-            Action::Raw { bytes, hang } => {
+            Action::Raw { bytes, then } => {
                 stream.write_all(&bytes).await?;
-                if hang {
-                    // Until the sender has had enough.
-                    while stream.read_buf(&mut buffer).await? > 0 {
-                        buffer.clear();
-                    }
-                }
-                return stream.shutdown().await;
+                return end(stream, buffer, then).await;
             }
         }
     }
     Ok(())
+}
+
+/// What comes after the last answer on this connection.
+async fn end(stream: &mut dyn Stream, mut buffer: BytesMut, then: Then) -> io::Result<()> {
+    match then {
+        Then::Close => {}
+        // Until the sender has had enough.
+        Then::Hang => {
+            while stream.read_buf(&mut buffer).await? > 0 {
+                buffer.clear();
+            }
+        }
+        Then::Reset => {
+            stream.flush().await?;
+            return stream.socket().set_zero_linger();
+        }
+        Then::Repeat { piece, pause } => loop {
+            stream.write_all(&piece).await?;
+            stream.flush().await?;
+            wait::pause(pause).await;
+        },
+    }
+    stream.shutdown().await
 }
 
 async fn read_head(stream: &mut dyn Stream, buffer: &mut BytesMut) -> io::Result<Option<Head>> {

@@ -4,6 +4,7 @@
 //! or none.
 
 mod connection;
+mod listener;
 mod script;
 mod tls;
 
@@ -23,8 +24,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+pub use listener::Listener;
 pub use script::{Answer, Script};
 pub use tls::Authority;
+use tls::Validity;
 use tokio_rustls::TlsAcceptor;
 
 use crate::wait::{eventually, stays};
@@ -121,7 +124,12 @@ impl Receiver {
 
     /// Starts one that speaks TLS, with a certificate that `authority` has signed for `name`; 127.0.0.1 is the right one.
     pub async fn start_tls(authority: &Authority, name: &str) -> Self {
-        Self::listen("https", Some(authority.acceptor(name))).await
+        Self::listen("https", Some(authority.acceptor(name, Validity::Valid))).await
+    }
+
+    /// Like [`Receiver::start_tls`], with a certificate that has expired years ago.
+    pub async fn start_tls_expired(authority: &Authority, name: &str) -> Self {
+        Self::listen("https", Some(authority.acceptor(name, Validity::Expired))).await
     }
 
     async fn listen(scheme: &'static str, tls: Option<TlsAcceptor>) -> Self {

@@ -14,7 +14,16 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub(super) enum Action {
     Respond { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    Raw { bytes: Vec<u8>, hang: bool },
+    Raw { bytes: Vec<u8>, then: Then },
+}
+
+/// What comes after bytes that are no whole response.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    Close,
+    Hang,
+    Reset,
+    Repeat { piece: Vec<u8>, pause: Duration },
 }
 
 impl Answer {
@@ -27,7 +36,7 @@ impl Answer {
     /// These bytes instead of an HTTP response, then the end of the connection.
     #[must_use]
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { delay: Duration::ZERO, action: Action::Raw { bytes: bytes.into(), hang: false } }
+        Self::raw_then(bytes, Then::Close)
     }
 
     /// The end of the connection, without a byte.
@@ -45,7 +54,23 @@ impl Answer {
     /// These bytes, then nothing for as long as the sender waits.
     #[must_use]
     pub fn raw_then_hang(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { delay: Duration::ZERO, action: Action::Raw { bytes: bytes.into(), hang: true } }
+        Self::raw_then(bytes, Then::Hang)
+    }
+
+    /// These bytes, then a reset of the connection (RST).
+    #[must_use]
+    pub fn raw_then_reset(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::raw_then(bytes, Then::Reset)
+    }
+
+    /// These bytes, then `piece` again and again for as long as the sender reads, with a pause after each.
+    #[must_use]
+    pub fn endless(bytes: impl Into<Vec<u8>>, piece: impl Into<Vec<u8>>, pause: Duration) -> Self {
+        Self::raw_then(bytes, Then::Repeat { piece: piece.into(), pause })
+    }
+
+    fn raw_then(bytes: impl Into<Vec<u8>>, then: Then) -> Self {
+        Self { delay: Duration::ZERO, action: Action::Raw { bytes: bytes.into(), then } }
     }
 
     /// With a header more.

@@ -16,6 +16,13 @@ pub struct Authority {
     file: PathBuf,
 }
 
+/// Whether a certificate is in its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validity {
+    Valid,
+    Expired,
+}
+
 impl Authority {
     /// A new one, with its certificate in a file.
     #[must_use]
@@ -37,17 +44,23 @@ impl Authority {
     }
 
     /// Speaks TLS with a certificate that this authority has signed for a host or address.
-    pub(super) fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, name: &str, validity: Validity) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a new key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a host or an address");
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a host or an address");
+        if validity == Validity::Expired {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 31);
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        }
         let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just made");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider knows the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a certificate and its key");
+        // As many servers do. A sender that chose HTTP/2 would not be understood.
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     }
 }

@@ -39,7 +39,7 @@ const ONLY_IN: [(&str, &[&str]); 4] = [
     ("sqlx", &["subscription", "history", "broker"]),
     ("lapin", &["broker"]),
     ("axum", &["gateway", "runtime"]),
-    ("reqwest", &["dispatcher"]),
+    ("hyper-rustls", &["dispatcher"]),
 ];
 
 /// What `domain` must not need: it does no I/O and is not async.

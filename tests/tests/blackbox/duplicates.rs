@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use blackbox::{
-    events, in_both_modes,
-    product::{Mode, Product},
+    events, history, in_both_modes,
+    product::{Mode, Product, Service},
     receiver::Receiver,
     webhooks,
 };
+use futures::future::join_all;
 use proto::v1::Event;
 
-in_both_modes!(an_id_is_delivered_once, the_first_content_wins);
+in_both_modes!(an_id_is_delivered_once, an_id_is_delivered_once_whoever_takes_it, the_first_content_wins);
 
 const SOON: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(2);
@@ -44,6 +45,55 @@ async fn an_id_is_delivered_once(mode: Mode) {
     let requests = receiver.wait_for("/in", 2, SOON).await;
     assert_eq!(requests[1].json()["id"], other.id.as_str());
     receiver.stays_at("/in", 2, QUIET).await;
+}
+
+async fn an_id_is_delivered_once_whoever_takes_it(mode: Mode) {
+    let product = Product::prepare(mode).copies(Service::Ingest, 2).copies(Service::Dispatcher, 2);
+    let mut product = product.copies(Service::History, 2).start().await;
+    let (mut rest, receiver) = (product.admin(), Receiver::start().await);
+    let early = ["/a", "/b"];
+    for path in early {
+        webhooks::create_generic(&rest, &receiver.url(path)).await;
+    }
+    let id = events::run_completed(events::PROJECT, 1).id;
+    five_times_at_once(&product, &id).await;
+    let first = receiver.wait_for("/a", 1, SOON).await.remove(0);
+    assert_eq!(first.json()["id"], id.as_str());
+    receiver.wait_for("/b", 1, SOON).await;
+    receiver.stays_at("/a", 1, QUIET).await;
+
+    let late = webhooks::create_generic(&rest, &receiver.url("/late")).await;
+    five_times_at_once(&product, &id).await;
+    receiver.stays_at("/a", 1, QUIET).await;
+    product.kill_all();
+    product.start_all().await;
+    rest = product.admin();
+    five_times_at_once(&product, &id).await;
+    // Something else goes through, so that it is not for want of deliveries that nothing comes.
+    let other = events::run_completed(events::PROJECT, 99);
+    again(&product, other.clone()).await;
+    for (path, count) in [("/a", 2), ("/b", 2), ("/late", 1)] {
+        let requests = receiver.wait_for(path, count, SOON).await;
+        assert_eq!(requests[count - 1].json()["id"], other.id.as_str(), "{path}");
+    }
+    for (path, count) in [("/a", 2), ("/b", 2), ("/late", 1)] {
+        receiver.stays_at(path, count, QUIET).await;
+    }
+    // Which of the five is the first is chance; it is so for all webhooks.
+    assert_eq!(receiver.requests("/b")[0].body, first.body, "one content has won");
+    history::wait_until_settled(&rest, late.id, SOON).await;
+    let entries = history::all_of_instance(&rest).await;
+    assert_eq!(entries.len(), 5, "{entries:?}");
+}
+
+/// The same id with five contents, over connections of their own, to all programs that take events.
+async fn five_times_at_once(product: &Product, id: &str) {
+    let publishers = (0..5).flat_map(|_| product.publishers()).take(5);
+    let publishing = publishers.zip(1..).map(async |(publisher, number)| {
+        let event = Event { id: id.to_owned(), ..events::run_completed(events::PROJECT, number) };
+        publisher.publish_all(&[event], 1, SOON).await;
+    });
+    join_all(publishing).await;
 }
 
 async fn the_first_content_wins(mode: Mode) {

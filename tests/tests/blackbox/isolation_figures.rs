@@ -65,21 +65,21 @@ async fn measure(mode: Mode) {
 
     load.publish(CALM, rate / 2, &[&setup.healthy]).await;
     let calm = load.publish(CALM, rate / 2, &[&setup.healthy]).await;
-    let before = product.resident_kib();
+    let before = product.resident_all();
     // Half of all events are for those that hang; every tenth of the others for one that fails.
     let mixed = [setup.healthy.as_slice(), &setup.hanging];
     let failing = [setup.failing.as_slice()];
     let bad = Duration::from_secs(seconds.into());
     let (disturbed, _) = tokio::join!(load.publish(bad, rate, &mixed), load.publish(bad, rate / 10, &failing));
-    let after = product.resident_kib();
+    let after = product.resident_all();
 
     println!("{mode:?}: {rate} events/s for {seconds} s, publish to receive of the healthy ones");
     println!("  alone:                {calm}");
     println!("  with hanging, failing: {disturbed}");
     println!("  p99 with / alone:     {:.2}", disturbed.percentile(99.0) / calm.percentile(99.0));
-    for (service, kib) in &after {
-        let grown = i128::from(*kib) - i128::from(before[service]);
-        println!("  {service}: {} MiB, {:+.1} MiB since before", kib / 1024, grown as f64 / 1024.0);
+    for (program, bytes) in &after {
+        let grown = i128::from(*bytes) - i128::from(before[program]);
+        println!("  {program}: {} MiB, {:+} KiB since before", bytes >> 20, grown >> 10);
     }
     setup.report_schedule(&receiver);
 }

@@ -140,6 +140,26 @@ async fn each_kind_of_endpoint_gets_its_class() {
 }
 
 #[tokio::test]
+async fn what_comes_before_an_answer_is_bounded() {
+    let poster = poster(&["127.0.0.0/8"]);
+    let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n";
+    let informational = |count| "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count);
+    let headers = |count, length| format!("x: {}\r\n", "v".repeat(length)).repeat(count);
+    for (reply, expected) in [
+        (format!("{}{ok}\r\n", informational(32)), None),
+        (format!("{}{ok}\r\n", informational(100)), Some(ErrorClass::Protocol)),
+        (format!("{ok}{}\r\n", headers(90, 500)), None),
+        (format!("{ok}{}\r\n", headers(90, 2_000)), Some(ErrorClass::Protocol)),
+        (format!("{ok}{}\r\n", headers(200, 1)), Some(ErrorClass::Protocol)),
+    ] {
+        let (port, _connections) = endpoint(Some(reply.into_bytes())).await;
+        let posted = post(&poster, &format!("http://127.0.0.1:{port}/")).await;
+        assert_eq!(class(&posted), expected, "{:?}", posted.error);
+        assert!(expected.is_none() || posted.answer.is_none());
+    }
+}
+
+#[tokio::test]
 async fn what_never_gets_through_gets_its_class() {
     let poster = poster(&["127.0.0.0/8"]);
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
