@@ -113,30 +113,39 @@ impl Call {
                 webhooks.test_webhook(TestWebhookRequest { id }).await?;
                 None
             }
-            Self::Entries => {
-                let request = ListEntriesRequest { webhook_id: id, ..ListEntriesRequest::default() };
-                grpc.history().list_entries(request).await?;
-                None
-            }
-            Self::Stats => {
-                let request = GetStatsRequest { webhook_id: id, ..GetStatsRequest::default() };
-                grpc.history().get_stats(request).await?;
-                None
-            }
-            Self::StartReplay => {
-                grpc.history().start_replay(StartReplayRequest { selection: Some(everything(id)) }).await?;
-                None
-            }
-            Self::CountReplay => {
-                grpc.history().count_replay(CountReplayRequest { selection: Some(everything(id)) }).await?;
-                None
-            }
-            Self::ListReplays => {
-                let request = ListReplaysRequest { webhook_id: id, ..ListReplaysRequest::default() };
-                grpc.history().list_replays(request).await?;
+            Self::Entries | Self::Stats | Self::StartReplay | Self::CountReplay | Self::ListReplays => {
+                self.ask_history(grpc, id).await?;
                 None
             }
         })
+    }
+
+    /// The calls of the service `History`; of others none.
+    async fn ask_history(self, grpc: &Grpc, webhook_id: i64) -> Result<(), Status> {
+        let mut history = grpc.history();
+        match self {
+            Self::Entries => {
+                let request = ListEntriesRequest { webhook_id, ..ListEntriesRequest::default() };
+                history.list_entries(request).await.map(drop)
+            }
+            Self::Stats => {
+                let request = GetStatsRequest { webhook_id, ..GetStatsRequest::default() };
+                history.get_stats(request).await.map(drop)
+            }
+            Self::StartReplay => {
+                let selection = Some(everything(webhook_id));
+                history.start_replay(StartReplayRequest { selection }).await.map(drop)
+            }
+            Self::CountReplay => {
+                let selection = Some(everything(webhook_id));
+                history.count_replay(CountReplayRequest { selection }).await.map(drop)
+            }
+            Self::ListReplays => {
+                let request = ListReplaysRequest { webhook_id, ..ListReplaysRequest::default() };
+                history.list_replays(request).await.map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a permitted call did what it is for.
