@@ -106,7 +106,7 @@ impl History for HistoryService {
         // Before anything is waited for: what ends from now on was not known to whoever asks.
         let called_at = self.clock.now();
         let reader = self.reader(request.metadata()).await?;
-        let refreshed = self.registry.refresh_soon().await;
+        let refreshed = self.registry.refresh_surely().await;
         let found = self.find(&reader, &request.into_inner().delivery_id, refreshed.clone()).await?;
         self.registry.check_plan(&reader.instance).await?;
         self.check_retry(&found.delivery, refreshed)?;
@@ -197,8 +197,11 @@ impl HistoryService {
     /// What is asked for, if it is there for the reader, and the cursors of that list.
     async fn query(&self, reader: &Reader, request: &ListEntriesRequest) -> Result<(ListQuery, Cursors), GrpcStatus> {
         let mut query = query(reader, request)?;
-        let refreshed = self.registry.refresh_soon().await;
-        if request.webhook_id != 0 {
+        if request.webhook_id == 0 {
+            // For the marks of orphans alone: what is known serves.
+            drop(self.registry.refresh_soon().await);
+        } else {
+            let refreshed = self.registry.refresh_for(request.webhook_id).await;
             self.must_see(reader, request.webhook_id, refreshed)?;
         }
         let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);

@@ -2,7 +2,7 @@
 //! had pressed *Retry* on each.
 //!
 //! A replay is a row that goes through history, oldest first. It keeps a bounded number of attempts asked for and not
-//! heard of ([`WINDOW`]); what it has asked for are its items, so that no delivery is taken twice. Each step of it is one
+//! heard of (`WINDOW`); what it has asked for are its items, so that no delivery is taken twice. Each step of it is one
 //! transaction that holds its row: any number of processes may try, and a crash undoes a step or leaves it done whole.
 //! What it asks for is held here as requested, and queued by `release.rs` like everything that is held until a time.
 //!

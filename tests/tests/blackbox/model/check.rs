@@ -9,7 +9,7 @@ use blackbox::{
 
 use super::{
     plan::Reply,
-    reference::{Event, Verdict, Webhook},
+    reference::{Event, Retries, Verdict, Webhook},
     sequence::{Sequence, Weather},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) requests: usize,
     /// Requests that an earlier one was the same attempt of.
     pub(super) repeats: usize,
+    /// Attempts that somebody has asked for.
+    pub(super) retries: usize,
     /// Deliveries that wait for a paused webhook.
     pub(super) waiting: usize,
     /// Deliveries that were cancelled with their webhook.
@@ -35,6 +37,7 @@ impl AddAssign for Tally {
         self.never += more.never;
         self.requests += more.requests;
         self.repeats += more.repeats;
+        self.retries += more.retries;
         self.waiting += more.waiting;
         self.cancelled += more.cancelled;
     }
@@ -60,7 +63,8 @@ pub(super) async fn check(sequence: &Sequence, receiver: &Receiver) -> Result<Ta
         for (event_number, event) in sequence.model.events.iter().enumerate() {
             let found = found.remove(&event.id).unwrap_or_default();
             let verdict = sequence.model.verdict(event_number, number);
-            let case = Case { weather: sequence.weather, webhook, event, verdict };
+            let retries = sequence.model.retries(event_number, number);
+            let case = Case { weather: sequence.weather, webhook, event, verdict, retries };
             case.check(&found, &mut tally).map_err(|what| {
                 format!("event {event_number}, webhook {number} ({verdict:?}): {what}\n{}", case.story(&found))
             })?;
@@ -106,6 +110,7 @@ struct Case<'a> {
     webhook: &'a Webhook,
     event: &'a Event,
     verdict: Verdict,
+    retries: Retries,
 }
 
 /// What became of an entry.
@@ -139,6 +144,7 @@ impl Case<'_> {
             Verdict::Never => tally.never += 1,
         }
         tally.requests += found.requests.len();
+        tally.retries += self.retries.least;
         if found.entries.is_empty() {
             ensure(found.requests.is_empty(), "it was sent and is not on record")?;
             return ensure(self.verdict != Verdict::Must, "it is lost");
@@ -154,12 +160,13 @@ impl Case<'_> {
     /// The attempts are numbered without gaps and ended as their endpoint answered, and the delivery has ended or waits
     /// for its webhook; how many attempts were made.
     fn check_entries(&self, entries: &[Entry], tally: &mut Tally) -> Result<usize, String> {
-        let end = self.webhook.behaviour.last_attempt();
+        let scheduled = self.webhook.behaviour.last_attempt();
+        let ends = scheduled + self.retries.least..=scheduled + self.retries.most;
         let webhook = &self.webhook.state;
         let mut made = 0;
         for (entry, number) in entries.iter().zip(1..) {
             ensure(usize::try_from(entry.attempt()) == Ok(number), "its attempts are not numbered 1, 2, …")?;
-            ensure(number <= end, "it has more attempts than it may have")?;
+            ensure(number <= *ends.end(), "it has more attempts than it may have")?;
             ensure(made + 1 == number, "an attempt follows on one that was not made")?;
             match state(entry) {
                 State::Made => {
@@ -184,7 +191,7 @@ impl Case<'_> {
             }
         }
         // What was on the wire when its webhook was deleted may be the last, whatever came of it.
-        let ended = made == end || entries.len() > made || webhook.deleted;
+        let ended = ends.contains(&made) || entries.len() > made || webhook.deleted;
         ensure(ended, "it has neither ended nor does it wait")?;
         Ok(made)
     }

@@ -1,4 +1,4 @@
-//! Random sequences of publishing, editing, pausing, resuming, deleting, plan changes and crashes, each in an instance of
+//! Random sequences of publishing, editing, pausing, resuming, deleting, retrying, plan changes and crashes, each in an instance of
 //! its own, compared with a simple reference model.
 //!
 //! The steps of a sequence follow one another, so the model knows what was saved before an event was accepted. What may
@@ -9,7 +9,7 @@
 //!    wanted at no moment, does not, and leaves no entry.
 //! 2. An id that is published again changes nothing: the first content counts, for the webhooks of that time.
 //! 3. Attempts are numbered 1, 2, … without a gap, each entry has the outcome that its endpoint answered, and they go on
-//!    until success, a permanent failure or the end of the schedule. All have the same body and delivery id.
+//!    until success, a permanent failure or the end of the schedule; each accepted *Retry* adds one. All have the same body and delivery id.
 //! 4. In the end nothing is pending but what waits for paused webhooks, and nothing is cancelled but what was for
 //!    deleted ones. What waited goes on after resume.
 //! 5. Each attempt comes once, and each that came is on record. Only where the product is killed meanwhile may one come
@@ -115,6 +115,7 @@ async fn play(mode: Mode, weather: Weather) {
     println!("{count} sequences, {total} steps: {played:?}, with checks {:?}; {tally:?}", begun.elapsed());
     assert!(failures.is_empty(), "{} of {count} sequences failed\n{}", failures.len(), failures.join("\n\n"));
     assert!(tally.must >= count, "too few deliveries that must be: {tally:?}");
+    assert!(count < COUNT || tally.retries > 0, "nothing was retried: {tally:?}");
 }
 
 /// As many as are asked for, each with a seed that was never used.

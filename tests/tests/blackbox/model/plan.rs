@@ -42,6 +42,8 @@ pub(super) enum Step {
     Delete(usize),
     Downgrade,
     Upgrade,
+    /// Presses *Retry* on every delivery of a webhook; follows [`Step::Settled`].
+    Retry(usize),
     /// Waits until all that was published is matched.
     Matched,
     /// Waits until nothing is pending but what waits for paused webhooks.
@@ -233,6 +235,7 @@ struct Draft {
 /// A webhook as the steps so far leave it.
 #[derive(Clone, Copy)]
 struct Drafted {
+    behaviour: Behaviour,
     settings: Settings,
     active: bool,
     deleted: bool,
@@ -271,7 +274,8 @@ impl Draft {
             82..87 => self.delete(webhook),
             87..91 => self.create(),
             91..94 => self.downgrade(),
-            94..97 => self.upgrade(),
+            94..96 => self.upgrade(),
+            96..99 => self.retry(),
             _ => self.steps.push(Step::Settled),
         }
     }
@@ -290,7 +294,7 @@ impl Draft {
         }
         let behaviour = self.dice.pick(&Behaviour::ALL);
         let settings = self.settings();
-        self.webhooks.push(Drafted { settings, active: true, deleted: false });
+        self.webhooks.push(Drafted { behaviour, settings, active: true, deleted: false });
         self.steps.push(Step::Create(behaviour, settings));
     }
 
@@ -347,6 +351,14 @@ impl Draft {
             self.webhooks[webhook].active |= self.eligible;
             self.steps.push(Step::Resume(webhook));
         }
+    }
+
+    /// Rather one whose deliveries fail for good.
+    fn retry(&mut self) {
+        let fails = |webhook: &Drafted| matches!(webhook.behaviour, Behaviour::Fails | Behaviour::Gone);
+        let failing = self.webhooks.iter().position(fails).filter(|_| self.dice.percent(80));
+        let webhook = failing.unwrap_or_else(|| self.dice.below(self.webhooks.len()));
+        self.steps.extend([Step::Settled, Step::Retry(webhook)]);
     }
 
     fn delete(&mut self, webhook: usize) {

@@ -49,8 +49,18 @@ pub(super) struct Event {
     pub(super) content: Content,
     /// For each webhook there was.
     verdicts: Vec<Verdict>,
+    /// How many attempts somebody has asked for beyond those of the schedule, for each webhook there was.
+    retries: Vec<Retries>,
     /// Whether it is known to be matched; what changes from then on does not concern it.
     matched: bool,
+}
+
+/// How many attempts were asked for: at least those whose press was answered well, at most those and the presses whose
+/// answer was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Retries {
+    pub(super) least: usize,
+    pub(super) most: usize,
 }
 
 /// Whether a webhook gets an event, as it was from when the event was accepted until it was matched.
@@ -93,6 +103,7 @@ impl Model {
         for event in &mut self.events {
             let may = !event.matched && state.wants(event.content);
             event.verdicts.push(if may { Verdict::May } else { Verdict::Never });
+            event.retries.push(Retries::default());
         }
     }
 
@@ -100,7 +111,8 @@ impl Model {
     pub(super) fn published(&mut self, id: String, content: Content) {
         let verdict = |webhook: &Webhook| if webhook.state.wants(content) { Verdict::Must } else { Verdict::Never };
         let verdicts = self.webhooks.iter().map(verdict).collect();
-        self.events.push(Event { id, content, verdicts, matched: false });
+        let retries = vec![Retries::default(); self.webhooks.len()];
+        self.events.push(Event { id, content, verdicts, retries, matched: false });
     }
 
     /// A webhook was changed by a call that began at `from` and has just been answered.
@@ -128,6 +140,17 @@ impl Model {
     /// All events so far are matched.
     pub(super) fn all_matched(&mut self) {
         self.events.iter_mut().for_each(|event| event.matched = true);
+    }
+
+    /// *Retry* was pressed on a delivery: `lost` times without an answer, and whether it was accepted then.
+    pub(super) fn pressed(&mut self, event: usize, webhook: usize, lost: usize, accepted: bool) {
+        let retries = &mut self.events[event].retries[webhook];
+        retries.least += usize::from(accepted);
+        retries.most += lost + usize::from(accepted);
+    }
+
+    pub(super) fn retries(&self, event: usize, webhook: usize) -> Retries {
+        self.events[event].retries[webhook]
     }
 
     pub(super) fn verdict(&self, event: usize, webhook: usize) -> Verdict {

@@ -144,6 +144,7 @@ impl Sequence {
                 self.set_plan("business").await;
                 self.model.downgraded = false;
             }
+            Step::Retry(webhook) => self.retry(webhook).await,
             Step::Matched => self.matched().await,
             Step::Settled => self.settled().await,
         }
@@ -227,6 +228,43 @@ impl Sequence {
         }
         let _: Value = answer.expect(200);
         self.model.changed(webhook, from, |state| state.active = true);
+    }
+
+    /// Presses *Retry* on all deliveries of a webhook, of which none is on its way. What has failed for good is tried again;
+    /// anything else is refused.
+    async fn retry(&mut self, webhook: usize) {
+        let id = self.model.webhooks[webhook].id;
+        let path = format!("{WEBHOOKS}/{id}/deliveries?per_page=100");
+        let listed =
+            eventually(LONG, "entries are listed", async || self.try_call(Method::GET, &path, None).await).await;
+        let entries = listed.json["result"].as_array().unwrap_or_else(|| panic!("no list in {}", listed.json)).clone();
+        let entries: Vec<_> = entries.into_iter().map(history::Entry).collect();
+        assert!(entries.len() < 100, "a sequence makes fewer entries than a page has");
+        let state = self.model.webhooks[webhook].state;
+        for event in 0..self.model.events.len() {
+            let id = &self.model.events[event].id;
+            let of_event: Vec<_> = entries.iter().filter(|entry| entry.event() == id).collect();
+            let Some(first) = of_event.first() else { continue };
+            let failed = of_event.iter().all(|entry| entry.status() == "failed");
+            let expected = match (self.model.downgraded, failed && state.active && !state.deleted) {
+                (true, _) => 403,
+                (false, true) => 202,
+                (false, false) => 409,
+            };
+            let path = format!("{WEBHOOKS}/deliveries/{}/retry", first.delivery());
+            let (mut lost, _turn) = (0, self.turn().await);
+            let answer = eventually(LONG, format!("POST {path} is answered"), async || {
+                let answer = self.try_call(Method::POST, &path, None).await;
+                lost += usize::from(answer.is_none());
+                answer
+            })
+            .await;
+            // A press whose answer was lost may have been accepted, and the next one refused because of it.
+            let overtaken = lost > 0 && expected == 202 && answer.status == 409;
+            assert!(answer.status == expected || overtaken, "{expected}, but {}: {}", answer.status, answer.json);
+            let lost = if expected == 202 { lost } else { 0 };
+            self.model.pressed(event, webhook, lost, answer.status == 202);
+        }
     }
 
     /// Tells the plan; when the first try began.
