@@ -32,6 +32,7 @@ mod rest_input;
 mod retries;
 mod roles;
 mod rotation;
+mod schedule;
 mod secrets;
 mod sharing;
 mod snippets;

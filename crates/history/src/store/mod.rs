@@ -3,7 +3,7 @@
 //! Both hold the same tables and run the same rules (`merge.rs`, `opening.rs`); they differ in how they keep
 //! two writers apart. `tests/contract.rs` holds both to one list of tests.
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod check;
+mod error;
 mod export;
 mod list;
 mod postgres;
@@ -24,122 +25,13 @@ mod replays;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub(crate) use error::Address;
+pub use error::StoreError;
 pub use export::{Completion, Exported};
 pub use list::{Entry, ListQuery, Page, Position};
 pub use postgres::open_postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::open_sqlite;
-
-/// Why the store cannot do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It could not be opened.
-    #[error("cannot open history database {address}: {reason}; check {setting}")]
-    Open {
-        /// Address or file, without credentials.
-        address: String,
-        /// What failed.
-        reason: String,
-        /// The setting that names the database.
-        setting: &'static str,
-    },
-    /// Its schema is not this program's, and it may not be brought up to date.
-    #[error("history database {address} is not up to date: {reason}; start once without --no-migrate")]
-    Outdated {
-        /// Address or file, without credentials.
-        address: String,
-        /// What is missing.
-        reason: String,
-    },
-    /// It does not answer, or not as it should; trying again may help.
-    #[error("history database {address} fails: {reason}; check {setting}")]
-    Failed {
-        /// Address or file, without credentials.
-        address: String,
-        /// What failed.
-        reason: String,
-        /// The setting that names the database.
-        setting: &'static str,
-    },
-    /// It did not answer in time; whether it has done what it was asked to is not known.
-    #[error("history database does not answer within {seconds} s; check its host and the network")]
-    Silent {
-        /// How long was waited.
-        seconds: u64,
-    },
-    /// It will never take this.
-    #[error("history database {address} refuses a record: {reason}")]
-    Refused {
-        /// Address or file, without credentials.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// Names a database in errors.
-#[derive(Clone, Debug)]
-pub(crate) struct Address {
-    shown: Arc<str>,
-    setting: &'static str,
-}
-
-impl Address {
-    pub(crate) fn new(shown: impl fmt::Display, setting: &'static str) -> Self {
-        Self { shown: shown.to_string().into(), setting }
-    }
-
-    pub(crate) fn cannot_open(&self, reason: impl fmt::Display) -> StoreError {
-        StoreError::Open { address: self.shown.to_string(), reason: one_line(&reason), setting: self.setting }
-    }
-
-    pub(crate) fn outdated(&self, reason: impl fmt::Display) -> StoreError {
-        StoreError::Outdated { address: self.shown.to_string(), reason: one_line(&reason) }
-    }
-
-    pub(crate) fn failed(&self, error: &sqlx::Error) -> StoreError {
-        let address = self.shown.to_string();
-        let reason = one_line(error);
-        if is_refusal(error) {
-            StoreError::Refused { address, reason }
-        } else {
-            StoreError::Failed { address, reason, setting: self.setting }
-        }
-    }
-
-    /// It did not answer in time.
-    pub(crate) fn silent(&self, waited: Duration) -> StoreError {
-        let reason = format!("no answer within {} s", waited.as_secs());
-        StoreError::Failed { address: self.shown.to_string(), reason, setting: self.setting }
-    }
-
-    /// The task that owns the database has gone.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn gone(&self) -> StoreError {
-        StoreError::Failed {
-            address: self.shown.to_string(),
-            reason: "it has been closed".into(),
-            setting: self.setting,
-        }
-    }
-}
-
-fn one_line(text: &impl fmt::Display) -> String {
-    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Whether the data is at fault, not the database: PostgreSQL's classes 22 (data exception) and 23 (integrity), and
-/// SQLite's CONSTRAINT, MISMATCH and TOOBIG.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Encode(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
-            Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
-            _ => code.starts_with("22") || code.starts_with("23"),
-        }),
-        _ => false,
-    }
-}
 
 /// A delivery that is being queued again, with what its message needs.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod doubles;
 mod events;
 mod exporting;
 mod failing;
+mod flaky;
 mod lane;
 mod manual;
 mod reading;

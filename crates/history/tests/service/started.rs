@@ -27,7 +27,10 @@ use runtime::{ServiceCredential, Tasks};
 use tonic::{Request, Status, Streaming, service::Routes};
 use uuid::Uuid;
 
-use crate::doubles::{Flaky, Queue, Subscription, Tokens};
+use crate::{
+    doubles::{Queue, Subscription, Tokens},
+    flaky::Flaky,
+};
 
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
