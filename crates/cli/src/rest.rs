@@ -1,6 +1,12 @@
 //! The client of the REST API.
 
-use std::{error::Error, io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    iter::successors,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use http::{Method, header};
@@ -213,12 +219,14 @@ fn cause(error: &reqwest::Error) -> anyhow::Error {
 
 /// Whether a server was reached that does not speak TLS, or not to our liking.
 fn is_of_tls(error: &reqwest::Error) -> bool {
-    let kinds = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::InvalidData | ErrorKind::UnexpectedEof))
+    // An I/O error that wraps another one does not name it as its source.
+    let is_of_tls = |error: &io::Error| matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+    let found = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    found.flat_map(|error| successors(Some(error), |error| error.get_ref()?.downcast_ref())).any(is_of_tls)
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
+    successors(error.source(), |cause| (*cause).source())
 }
 
 #[cfg(test)]
