@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
@@ -63,13 +63,12 @@ impl Target {
     /// Starts with nothing.
     pub(super) fn create(self) -> anyhow::Result<Part> {
         let mut options = OpenOptions::new();
-        if self.force {
-            options.create(true).truncate(true);
-        } else {
-            options.create_new(true);
-        }
-        match options.write(true).open(&self.part) {
-            Ok(writer) => Ok(Part { target: self, writer }),
+        match options.write(true).create(self.force).create_new(!self.force).open(&self.part) {
+            Ok(writer) => {
+                self.lock(&writer)?;
+                writer.set_len(0).with_context(|| format!("cannot write {}", self.part.display()))?;
+                Ok(Part { target: self, writer })
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
                 "{} is there already, of an export that runs or was broken off; go on with it with --resume, or start \
                  anew with --force",
@@ -88,10 +87,19 @@ impl Target {
             }
             opened => opened.with_context(|| format!("cannot open {name}"))?,
         };
+        self.lock(&writer)?;
         let begun = begun(&mut writer).with_context(|| format!("cannot go on with {name}"))?;
         let cut = writer.set_len(begun.count.bytes).and_then(|()| writer.seek(SeekFrom::End(0)));
         cut.with_context(|| format!("cannot write {name}"))?;
         Ok((Part { target: self, writer }, begun))
+    }
+
+    /// Keeps others from writing to it too. Where files cannot be locked, nothing does.
+    fn lock(&self, writer: &File) -> anyhow::Result<()> {
+        if matches!(writer.try_lock(), Err(TryLockError::WouldBlock)) {
+            bail!("another export is writing {}", self.part.display());
+        }
+        Ok(())
     }
 }
 
@@ -192,6 +200,11 @@ mod tests {
         assert!(Target::new(&file, false).unwrap_err().to_string().contains("--force"));
         let mut part = Target::new(&file, true).unwrap().create().unwrap();
         part.write(b"new").unwrap();
+        for other in
+            [Target::new(&file, true).unwrap().create(), Target::new(&file, true).unwrap().resume().map(|it| it.0)]
+        {
+            assert!(other.unwrap_err().to_string().starts_with("another export is writing "));
+        }
         assert_eq!(fs::read_to_string(&file).unwrap(), "older", "until the new one is whole");
         part.finish().unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
