@@ -1,10 +1,10 @@
-//! `testmo-webhooks export` from a server that goes away, and ended by Ctrl-C.
+//! `testmo-webhooks export` from a server that goes away, ended by Ctrl-C, and over TLS.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use blackbox::{
     process::Process,
-    receiver::{Answer, Receiver},
+    receiver::{Answer, Authority, Receiver},
     run, run_test, servers,
     wait::eventually,
 };
@@ -26,7 +26,9 @@ fn export(folder: &Path, receiver: &Receiver, more: &[&str]) -> Command {
     fs::write(folder.join("token"), "a-token").expect("a file");
     let mut command = program(folder);
     command.args(["export", "--output", "export.ndjson", "--format", "ndjson", "--token-file", "token"]);
-    command.args(["--server", &receiver.address().to_string()]).args(more);
+    command.args(["--server", &receiver.url("/")]).args(more);
+    // Not heeded: it would get the token.
+    command.envs(["http_proxy", "https_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")));
     command
 }
 
@@ -83,5 +85,23 @@ fn ctrl_c_leaves_what_came() {
         assert_eq!(status.and_then(|status| status.code()), Some(130), "{output}");
         assert!(output.ends_with("to go on: the same command with --resume\n"), "{output}");
         assert_eq!(fs::read_to_string(&part).expect("the part"), TEXT);
+    });
+}
+
+#[test]
+fn over_tls_the_roots_of_the_system_decide() {
+    run_test(async {
+        let (folder, authority) = (run::folder("export"), Authority::new());
+        let receiver = Receiver::start_tls(&authority, "127.0.0.1").await;
+        let whole = HEAD.replace("count: 3", "count: 1") + &chunk("{\"cursor\":\"one\"}\n") + "0\r\n\r\n";
+        receiver.script(EXPORT, Answer::raw(whole));
+        let (status, _, err) = told(export(&folder, &receiver, &[])).await;
+        assert!(status == Some(1) && err.starts_with("error: no TLS with https://127.0.0.1:"), "{err}");
+        assert_eq!(receiver.count(EXPORT), 0);
+        let mut command = export(&folder, &receiver, &[]);
+        command.env("SSL_CERT_FILE", authority.file());
+        let (status, _, err) = told(command).await;
+        assert_eq!((status, err.lines().last()), (Some(0), Some("1 entry, 17 B")), "{err}");
+        assert_eq!(receiver.requests(EXPORT)[0].expect_header("authorization"), "Bearer a-token");
     });
 }
