@@ -11,7 +11,7 @@ mod standalone;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use commands::{apply, health, parked, publish, replay, secrets, serve, token, verify};
+use commands::{apply, export, health, parked, publish, replay, secrets, serve, token, verify};
 use out::OutputClosed;
 use runtime::config::Config;
 
@@ -41,6 +41,8 @@ enum Command {
     Apply(apply::Apply),
     /// Give every delivery of a webhook that failed in a range of time one more attempt, and show how that goes.
     Replay(replay::Replay),
+    /// Export delivery history, whole, as JSON or NDJSON.
+    Export(export::Export),
     /// Show, requeue or drop the messages that could not be worked on.
     #[command(subcommand)]
     Parked(parked::Parked),
@@ -85,6 +87,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Token(command) => command.run(&config()?).await,
         Command::Apply(command) => command.run(&config()?).await,
         Command::Replay(command) => command.run(&config()?).await,
+        Command::Export(command) => command.run(&config()?).await,
         Command::Parked(command) => command.run(&config()?).await,
         Command::Secrets(command) => command.run(&config()?).await,
         Command::Verify(command) => command.run(),

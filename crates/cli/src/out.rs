@@ -19,7 +19,17 @@ impl std::error::Error for OutputClosed {}
 /// Writes text to standard output at once; [`OutputClosed`] where nobody reads it.
 pub(crate) fn write(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
-    match output.write_fmt(text).and_then(|()| output.flush()) {
+    told(output.write_fmt(text).and_then(|()| output.flush()))
+}
+
+/// The same of bytes.
+pub(crate) fn write_bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    told(output.write_all(bytes).and_then(|()| output.flush()))
+}
+
+fn told(written: std::io::Result<()>) -> anyhow::Result<()> {
+    match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
         written => written.context("cannot write to standard output"),
     }

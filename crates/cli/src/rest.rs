@@ -1,24 +1,29 @@
-//! A small client for the REST API: one connection a request, which is enough for people.
+//! The client of the REST API.
 
-use std::{pin::pin, sync::Arc, time::Duration};
-
-use anyhow::{Context as _, bail};
-use http::{Method, Request, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use serde_json::Value;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    iter::successors,
+    sync::Arc,
+    time::Duration,
 };
-use tokio_rustls::TlsConnector;
+
+use anyhow::{Context as _, anyhow, bail};
+use http::{Method, header};
+use hyper::body::Bytes;
+use reqwest::{Client, Response, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
 use url::Url;
 
 use crate::{out::escape, server};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for every part of an answer that is read part by part: the server may have to count first.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Shorter than the usual keep-alive of servers and proxies: a connection that the other side is about to close would
+/// cost a request.
+const IDLE: Duration = Duration::from_secs(4);
 /// How often a list is read anew that others change while it is read.
 const TRIES: usize = 5;
 
@@ -26,16 +31,21 @@ const TRIES: usize = 5;
 pub(crate) struct Rest {
     base: Url,
     token: Option<String>,
-    /// For `https`.
-    tls: Option<TlsConnector>,
+    client: Client,
+}
+
+/// A good answer that is read part by part.
+pub(crate) struct Incoming {
+    response: Response,
+    base: Url,
 }
 
 impl Rest {
     /// `server` is an address (`127.0.0.1:8080`) or a URL.
     pub(crate) fn new(server: &str, token: Option<String>) -> anyhow::Result<Self> {
         let base = server::parse(server)?;
-        let tls = if base.scheme() == "https" { Some(tls()?) } else { None };
-        Ok(Self { base, token, tls })
+        let client = client(&base)?;
+        Ok(Self { base, token, client })
     }
 
     /// Sends a request; answers the status and the JSON that came back (null where there was none).
@@ -51,8 +61,21 @@ impl Rest {
         body: Option<&Value>,
         version: Option<i64>,
     ) -> anyhow::Result<(u16, Value)> {
-        let answer = tokio::time::timeout(TIMEOUT, self.exchange(method, path, body, version)).await;
-        answer.with_context(|| format!("no answer from {} within {} s", self.base, TIMEOUT.as_secs()))?
+        let exchange = async { whole(self.ask(method, path, body, version).await?).await };
+        within(TIMEOUT, &self.base, exchange).await
+    }
+
+    /// Starts to read an answer that may be longer than memory.
+    pub(crate) async fn open(&self, path: &str) -> anyhow::Result<Incoming> {
+        within(PATIENCE, &self.base, async {
+            let response = self.ask(Method::GET, path, None, None).await?;
+            if response.status().is_success() {
+                return Ok(Incoming { response, base: self.base.clone() });
+            }
+            let (status, answer) = whole(response).await?;
+            bail!("{}", refusal(status, &answer))
+        })
+        .await
     }
 
     /// All items of a list, from all of its pages; `path` has no query.
@@ -81,35 +104,51 @@ impl Rest {
         bail!("the list {path} changed while it was read, {TRIES} times; repeat the command")
     }
 
-    async fn exchange(
+    async fn ask(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         version: Option<i64>,
-    ) -> anyhow::Result<(u16, Value)> {
-        let host = self.base.host_str().unwrap_or_default();
-        let port = self.base.port_or_known_default().unwrap_or(80);
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, format!("{host}:{port}"));
+    ) -> anyhow::Result<Response> {
+        let url = self.base.join(path).with_context(|| format!("{path} is no address at {}", self.base))?;
+        let mut request = self.client.request(method, url);
         if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            request = request.bearer_auth(token);
         }
         if let Some(version) = version {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));
         }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(body) = body {
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request = request.body(Full::new(bytes)).context("the token is not fit for a header")?;
-        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.with_context(|| {
-            format!("cannot connect to {}; is the server running there? name it with --server", self.base)
-        })?;
-        let Some(tls) = &self.tls else { return speak(stream, request).await };
-        let name =
-            ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).context("--server: not a host name")?;
-        let stream = tls.connect(name, stream).await.with_context(|| format!("no TLS with {}", self.base))?;
-        speak(stream, request).await
+        let request = request.build().map_err(|error| cause(&error)).context("the token is not fit for a header")?;
+        self.client.execute(request).await.map_err(|error| self.unanswered(&error))
+    }
+
+    /// Why there is no answer.
+    fn unanswered(&self, error: &reqwest::Error) -> anyhow::Error {
+        let reason = cause(error);
+        if !error.is_connect() {
+            return anyhow!("the connection broke: {reason}");
+        }
+        if self.base.scheme() == "https" && is_of_tls(error) {
+            return reason.context(format!("no TLS with {}", self.base));
+        }
+        reason.context(format!("cannot connect to {}; is the server running there? name it with --server", self.base))
+    }
+}
+
+impl Incoming {
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The next part; `None` at the end of an answer that came whole.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let part = async { self.response.chunk().await.map_err(|error| broken(&error)) };
+        within(PATIENCE, &self.base, part).await
     }
 }
 
@@ -127,41 +166,67 @@ pub(crate) fn refusal(status: u16, answer: &Value) -> String {
     format!("{} ({status})", escape(message))
 }
 
-fn tls() -> anyhow::Result<TlsConnector> {
+#[expect(clippy::disallowed_methods, reason = "what this client asks is named by whoever runs the command")]
+fn client(base: &Url) -> anyhow::Result<Client> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    // A machine without any must still do for `http`.
+    if base.scheme() == "https" {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
+    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth())
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .pool_idle_timeout(IDLE);
+    client.build().map_err(|error| cause(&error)).context("cannot set up the HTTP client")
 }
 
-async fn speak<S>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<(u16, Value)>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        anyhow::Ok((status, bytes))
-    };
-    let mut exchange = pin!(exchange);
-    let (status, bytes) = tokio::select! {
-        answer = &mut exchange => answer?,
-        // The answer may have come before the connection ended.
-        ended = connection => match (exchange.await, ended) {
-            (Ok(answer), _) => answer,
-            (Err(_), Err(error)) => bail!("the connection broke: {error}"),
-            (Err(_), Ok(())) => bail!("the connection broke: closed"),
-        },
-    };
+async fn within<T>(
+    patience: Duration,
+    base: &Url,
+    answer: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(patience, answer).await;
+    answer.with_context(|| format!("no answer from {base} within {} s", patience.as_secs()))?
+}
+
+/// Status and JSON (null where there is none).
+async fn whole(response: Response) -> anyhow::Result<(u16, Value)> {
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.map_err(|error| broken(&error))?;
     if bytes.is_empty() {
         return Ok((status, Value::Null));
     }
     let answer = serde_json::from_slice(&bytes)
         .with_context(|| format!("the server answered {status} and no JSON; is this the right address?"))?;
     Ok((status, answer))
+}
+
+fn broken(error: &reqwest::Error) -> anyhow::Error {
+    anyhow!("the connection broke: {}", cause(error))
+}
+
+/// What lies at the bottom of an error; what stands above it says only where it went through.
+fn cause(error: &reqwest::Error) -> anyhow::Error {
+    match causes(error).last() {
+        Some(cause) => anyhow!("{cause}"),
+        None => anyhow!("{error}"),
+    }
+}
+
+/// Whether a server was reached that does not speak TLS, or not to our liking.
+fn is_of_tls(error: &reqwest::Error) -> bool {
+    // An I/O error that wraps another one does not name it as its source.
+    let is_of_tls = |error: &io::Error| matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+    let found = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    found.flat_map(|error| successors(Some(error), |error| error.get_ref()?.downcast_ref())).any(is_of_tls)
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(error.source(), |cause| (*cause).source())
 }
 
 #[cfg(test)]
@@ -187,7 +252,9 @@ mod tests {
                     stream.read_buf(&mut request).await.unwrap();
                 }
                 let (status, body) = (answer["status"].as_u64().unwrap_or(200), answer.to_string());
-                let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let head =
+                    format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let answer = format!("{head}{body}");
                 stream.write_all(answer.as_bytes()).await.unwrap();
                 requests.push(String::from_utf8(request).unwrap());
             }
@@ -232,5 +299,66 @@ mod tests {
         let ((), requests) = with_answers(&[Value::Null, Value::Null], ask).await;
         assert!(requests[0].contains("\r\nif-match: \"7\"\r\n"), "{}", requests[0]);
         assert!(!requests[1].contains("if-match"), "{}", requests[1]);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (answer, requests) = with_answers(&[json!({"status": 302})], async |rest| rest.list("/things").await).await;
+        assert!(answer.unwrap_err().to_string().ends_with("(302)"));
+        assert_eq!(requests.len(), 1);
+    }
+
+    /// What is told if the server does nothing but this with every connection.
+    async fn told(scheme: &str, bytes: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rest = Rest::new(&format!("{scheme}://{}", listener.local_addr().unwrap()), None).unwrap();
+        let serve = async {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                // The request is read: otherwise the end would be a reset, which may overtake the bytes.
+                let _ = stream.read_buf(&mut Vec::with_capacity(4096)).await;
+                let _ = stream.write_all(bytes).await;
+            }
+        };
+        let ask = async {
+            let mut incoming = rest.open("/things").await?;
+            while incoming.next().await?.is_some() {}
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            answer = ask => answer.map_or_else(|error| runtime::explain(error.as_ref()), |()| "whole".to_owned()),
+            () = serve => unreachable!("it serves for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_not_whole() {
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n";
+        assert_eq!(told("http", format!("{head}0\r\n\r\n").leak().as_bytes()).await, "whole");
+        for answer in [head, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na", "HTTP/1.1 200 OK\r\n"] {
+            let told = told("http", answer.as_bytes()).await;
+            assert!(told.starts_with("the connection broke: "), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn why_nothing_is_reached_is_told() {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        for scheme in ["http", "https"] {
+            let rest = Rest::new(&format!("{scheme}://{address}"), None).unwrap();
+            let error = rest.send(Method::GET, "/", None).await.unwrap_err();
+            let expected = format!(
+                "cannot connect to {scheme}://{address}/; is the server running there? name it with --server: Connection refused"
+            );
+            let told = runtime::explain(error.as_ref());
+            assert!(told.starts_with(&expected), "{told}");
+        }
+        for bytes in [b"HTTP/1.1 400 X\r\n\r\n".as_slice(), b""] {
+            let told = told("https", bytes).await;
+            assert!(told.starts_with("no TLS with https://127.0.0.1:"), "{told}");
+        }
+        let rest = Rest::new("127.0.0.1:1", Some("to\nken".to_owned())).unwrap();
+        let told = runtime::explain(rest.send(Method::GET, "/", None).await.unwrap_err().as_ref());
+        assert!(told.starts_with("the token is not fit for a header") && !told.contains("ken\n"), "{told}");
     }
 }

@@ -35,11 +35,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Libraries that only these crates may use.
-const ONLY_IN: [(&str, &[&str]); 4] = [
+const ONLY_IN: [(&str, &[&str]); 5] = [
     ("sqlx", &["subscription", "history", "broker"]),
     ("lapin", &["broker"]),
     ("axum", &["gateway", "runtime"]),
     ("hyper-rustls", &["dispatcher"]),
+    ("reqwest", &["cli"]),
 ];
 
 /// What `domain` must not need: it does no I/O and is not async.

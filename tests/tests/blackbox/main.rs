@@ -11,6 +11,7 @@ mod delivery;
 mod demo;
 mod duplicates;
 mod explain;
+mod export;
 mod failing;
 mod filters;
 mod grpc_input;

@@ -13,8 +13,8 @@ use runtime::{Program, config::Config};
 use serde_json::json;
 use tokio::time::Instant;
 
-use self::progress::{Progress, Shown};
-use super::{confirm::confirmed, token::Server};
+use self::progress::Progress;
+use super::{INTERRUPTED, confirm::confirmed, progress::Shown, token::Server};
 use crate::{
     out::{complain, escape, say},
     rest::{Rest, expect},
@@ -24,8 +24,6 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(500);
 /// How long the server may be away while somebody looks on.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The status of whoever ends by Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
@@ -130,7 +128,7 @@ async fn follow(rest: &Rest, path: &str, shown: &mut Shown) -> anyhow::Result<Pr
                 if progress.is_over() {
                     return Ok(progress);
                 }
-                shown.show(&progress);
+                shown.show(|| progress.line());
             }
             answer if heard_at.elapsed() > PATIENCE => drop(expect(answer?)?),
             _ => {}

@@ -1,20 +1,9 @@
-//! How far a replay has come, as a line that is drawn anew.
-
-use std::{
-    io::{IsTerminal as _, Write as _, stderr},
-    time::Duration,
-};
+//! How far a replay has come, and what came of it.
 
 use anyhow::Context as _;
 use serde_json::Value;
-use tokio::time::Instant;
 
-use crate::out::{complain, escape};
-
-/// Characters of the bar.
-const WIDTH: i64 = 24;
-/// Between two lines where none can be drawn anew.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+use crate::{commands::progress::bar, out::escape};
 
 /// A replay as the server tells it.
 #[derive(Debug)]
@@ -59,15 +48,9 @@ impl Progress {
     }
 
     /// One line, while it goes on.
-    fn line(&self) -> String {
-        let ended = self.delivered + self.failed;
-        let (share, filled) = match self.total {
-            0 => (100, WIDTH),
-            total => (ended * 100 / total, (ended * WIDTH / total).min(WIDTH)),
-        };
-        let bar: String = (0..WIDTH).map(|place| if place < filled { '#' } else { '-' }).collect();
+    pub(super) fn line(&self) -> String {
         let Self { total, delivered, failed, pending, .. } = self;
-        format!("[{bar}] {share:>3}% of {total}: {delivered} delivered, {failed} failed again, {pending} pending")
+        format!("{}: {delivered} delivered, {failed} failed again, {pending} pending", bar(delivered + failed, *total))
     }
 
     /// One line at the end.
@@ -86,35 +69,6 @@ impl Progress {
             text.push_str(&format!(" ({})", escape(&self.reason)));
         }
         text
-    }
-}
-
-/// What stands on standard error.
-#[derive(Default)]
-pub(super) struct Shown {
-    drawn: bool,
-    line_at: Option<Instant>,
-}
-
-impl Shown {
-    /// Draws the line anew; where that is not possible, writes one now and then.
-    pub(super) fn show(&mut self, progress: &Progress) {
-        let line = progress.line();
-        if stderr().is_terminal() {
-            self.drawn = true;
-            // Nobody may look at it: then nothing is lost.
-            let _ = write!(stderr(), "\r{line}\x1b[K").and_then(|()| stderr().flush());
-        } else if self.line_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            self.line_at = Some(Instant::now());
-            complain(format_args!("{line}"));
-        }
-    }
-
-    /// Leaves the line as it is.
-    pub(super) fn end(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            complain(format_args!(""));
-        }
     }
 }
 
