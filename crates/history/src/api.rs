@@ -85,7 +85,7 @@ impl History for HistoryService {
         let list = ListEntriesRequest { webhook_id, status, per_page: 0, cursor, event_type, from, to, is_test };
         let (query, cursors) = self.query(&reader, &list).await?;
         let registry = Arc::clone(&self.registry);
-        self.exporting.start(Arc::clone(&self.store), registry, query, cursors).map(Response::new)
+        self.exporting.start(Arc::clone(&self.store), registry, query, cursors).await.map(Response::new)
     }
 
     async fn get_delivery(

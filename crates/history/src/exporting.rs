@@ -1,6 +1,6 @@
 //! Exports: a store hands on its entries, and a stream of the service takes them, no faster than its reader does.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use prost::Message as _;
@@ -23,6 +23,8 @@ use crate::{
 
 /// Exports at the same time in this process. Each keeps a connection to the database, and the database from cleaning up.
 const AT_ONCE: usize = 2;
+/// How long somebody waits for a place.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a message, roughly; an entry has up to some hundred KiB.
 const MESSAGE_BYTES: usize = 1 << 20;
 
@@ -43,15 +45,17 @@ impl Exporting {
     /// Starts an export of what a list has from its page on. It ends when its reader is gone.
     ///
     /// # Errors
-    /// Too many run.
-    pub(crate) fn start(
+    /// Too many run, and go on doing so.
+    pub(crate) async fn start(
         &self,
         store: Arc<dyn Store>,
         registry: Arc<Registry>,
         query: ListQuery,
         cursors: Cursors,
     ) -> Result<Stream, Status> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        // One that has been read to its end may not have left its place yet.
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
             let message = format!("{AT_ONCE} exports are running, as many as may at once; try again when one is done");
             return Err(ApiError::new(ErrorCode::RateLimited, message).into());
         };

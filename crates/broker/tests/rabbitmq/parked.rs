@@ -119,11 +119,18 @@ async fn poison_with_any_properties_put_straight_into_any_queue_is_given_back_an
             assert_eq!((listed[0].lane, listed[0].reason.as_str()), (Some(lane), "given back 20 times"));
             assert!(id.map_or(!listed[0].id.is_empty(), |id| listed[0].id == id), "{listed:?}");
             let selection = ParkedSelection::Ids { ids: [listed[0].id.clone()].into(), lane: Some(lane) };
-            assert_eq!(broker.requeue_parked(&selection).await.expect("put back"), 1);
+            // What a consumer gives back while it ends may cost the connection that others share: then nothing was done.
+            let moved = |moved: Result<u64, BrokerError>| match moved {
+                Err(BrokerError::Parked { done: 0, .. }) => None,
+                moved => Some(moved.expect("moved")),
+            };
+            let back = eventually(SOON, "put back", async || moved(broker.requeue_parked(&selection).await)).await;
+            assert_eq!(back, 1);
             next(&mut consumer).await.park("not protobuf");
             let listed = parked(&broker, 1).await;
             assert_eq!((listed[0].lane, listed[0].reason.as_str()), (Some(lane), "not protobuf"));
-            assert_eq!(broker.drop_parked(&selection).await.expect("dropped"), 1);
+            let dropped = eventually(SOON, "dropped", async || moved(broker.drop_parked(&selection).await)).await;
+            assert_eq!(dropped, 1);
         }
     }
     broker.close().await;
