@@ -16,6 +16,7 @@
 //! | [`rest`], [`grpc`], [`publisher`] | clients |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
+//! | [`schedule`] | retries on time while many deliveries wait |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
@@ -32,6 +33,7 @@ pub mod random;
 pub mod receiver;
 pub mod rest;
 pub mod run;
+pub mod schedule;
 pub mod servers;
 pub mod signature;
 pub mod wait;

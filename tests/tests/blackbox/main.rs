@@ -20,7 +20,6 @@ mod harness;
 mod history_lists;
 mod hostile;
 mod isolation;
-mod isolation_figures;
 mod matching;
 mod model;
 mod openapi;

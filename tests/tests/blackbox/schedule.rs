@@ -1,45 +1,14 @@
-//! The schedule of retries while many deliveries wait: no attempt comes early, and none more than two seconds late.
-//!
-//! The same with the schedule of production and 10,000 deliveries waiting takes 25 minutes in each mode, and runs when
-//! asked for:
-//!
-//! ```sh
-//! cargo build --release --workspace --bins --all-features
-//! cargo test --release -p blackbox --all-features --test blackbox -- schedule --ignored --nocapture
-//! ```
+//! The schedule of retries while many deliveries wait. With the schedule of production: `benches/schedule.rs`.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use blackbox::{
-    events, history, in_both_modes,
-    load::open_loop,
-    product::{Mode, Product},
-    receiver::Receiver,
-    wait::eventually,
-    webhooks,
+    in_both_modes,
+    product::Mode,
+    schedule::{Form, measure},
 };
 
 in_both_modes!(attempts_come_on_schedule_while_many_wait);
-
-/// How much later than it is due an attempt may be.
-const LATE: Duration = Duration::from_secs(2);
-/// Endpoints, each of which gets every event and fails in its way.
-const STATUSES: [u16; 4] = [500, 429, 503, 302];
-
-/// What is published, and how what comes of it waits.
-struct Form {
-    /// As configured; `None`: the default.
-    schedule: Option<&'static str>,
-    waits: [Duration; 3],
-    /// Events a second, each for all endpoints.
-    rate: u32,
-    period: Duration,
-    /// How long the last attempts may take.
-    patience: Duration,
-}
 
 async fn attempts_come_on_schedule_while_many_wait(mode: Mode) {
     measure(
@@ -53,93 +22,4 @@ async fn attempts_come_on_schedule_while_many_wait(mode: Mode) {
         },
     )
     .await;
-}
-
-/// 5 events a second for 4 endpoints and 10 minutes: 12,000 deliveries, all of which wait at the end.
-const LONG: Form = Form {
-    schedule: None,
-    waits: [Duration::ZERO, Duration::from_secs(120), Duration::from_secs(600)],
-    rate: 5,
-    period: Duration::from_secs(600),
-    patience: Duration::from_secs(800),
-};
-
-mod long {
-    #[test]
-    #[ignore = "takes 25 minutes and a machine of its own"]
-    fn embedded() {
-        blackbox::run_test(super::measure(super::Mode::Embedded, super::LONG));
-    }
-
-    #[test]
-    #[ignore = "takes 25 minutes and a machine of its own"]
-    fn distributed() {
-        blackbox::run_test(super::measure(super::Mode::Distributed, super::LONG));
-    }
-}
-
-async fn measure(mode: Mode, form: Form) {
-    let product = match form.schedule {
-        Some(schedule) => Product::prepare(mode).set("delivery.retry_schedule", schedule),
-        None => Product::prepare(mode).unset("delivery.retry_schedule"),
-    };
-    let product = product.start().await;
-    let (rest, receiver) = (product.admin(), Receiver::start().await);
-    let mut hooks = Vec::new();
-    for status in STATUSES {
-        receiver.script(&path(status), status);
-        hooks.push(webhooks::create_generic(&rest, &receiver.url(&path(status))).await.id);
-    }
-    let publisher = product.publisher();
-    let mut published = 0;
-    open_loop(form.rate, form.period, Duration::ZERO, async |_, _| {
-        published += 1;
-        publisher.publish(events::run_completed(events::PROJECT, published)).await.expect("an accepted event");
-    })
-    .await;
-    let attempts = usize::try_from(published).expect("a small number") * 4;
-    for status in STATUSES {
-        receiver.wait_for(&path(status), attempts, form.patience).await;
-    }
-    for (wait, late) in form.waits.iter().zip(lateness(&receiver, &form.waits)) {
-        let [least, p50, p99, most] = [0, 50, 99, 100].map(|percent| late[(late.len() - 1) * percent / 100]);
-        println!("{mode:?}, {} attempts {wait:?} after a failure, late by:", late.len());
-        println!("  {least:?} at least, p50 {p50:?}, p99 {p99:?}, {most:?} at most");
-        assert!(most <= LATE, "an attempt came {most:?} late, {wait:?} after a failure");
-    }
-    // All of it is on record, and over.
-    for hook in hooks {
-        eventually(form.patience, "nothing waits any more", async || {
-            history::page(&rest, hook, "status=pending").await.is_empty().then_some(())
-        })
-        .await;
-        let newest = history::page(&rest, hook, "per_page=100").await;
-        assert!(newest.iter().all(|entry| entry.status() == "failed" && (1..=4).contains(&entry.attempt())));
-    }
-}
-
-fn path(status: u16) -> String {
-    format!("/{status}")
-}
-
-/// How late attempts 2, 3 and 4 came, ascending; panics if one came early, twice or out of order. The receiver sees an
-/// attempt before it has ended, so that what it sees as early is early.
-fn lateness(receiver: &Receiver, waits: &[Duration; 3]) -> [Vec<Duration>; 3] {
-    let mut late: [Vec<Duration>; 3] = Default::default();
-    for status in STATUSES {
-        let mut last: HashMap<String, (usize, Instant)> = HashMap::new();
-        for request in receiver.requests(&path(status)) {
-            let delivery = request.expect_header("x-testmo-delivery").to_owned();
-            let number: usize = request.expect_header("x-testmo-attempt").parse().expect("a number");
-            let before = last.insert(delivery, (number, request.at));
-            assert_eq!(number, before.map_or(0, |(number, _)| number) + 1, "attempts come one after the other");
-            let Some((before, at)) = before else { continue };
-            let gap = request.at.duration_since(at);
-            let wait = waits[before - 1];
-            assert!(gap >= wait, "attempt {number} came after {gap:?}, before it was due");
-            late[before - 1].push(gap - wait);
-        }
-    }
-    late.iter_mut().for_each(|late| late.sort_unstable());
-    late
 }

@@ -1,9 +1,8 @@
-//! Figures, not a test: how much endpoints that hang or fail cost the others. It takes about 12 minutes in each mode and
-//! wants a machine of its own, so that it runs only when asked for:
+//! How much endpoints that hang or fail cost the others. It takes 13 minutes in each mode and wants a machine of its own:
 //!
 //! ```sh
 //! cargo build --release --workspace --bins --all-features
-//! cargo test --release -p blackbox --all-features --test blackbox -- isolation_figures --ignored --nocapture
+//! cargo bench -p blackbox --all-features --bench isolation
 //! ```
 //!
 //! 200 webhooks on one receiver: 160 healthy ones, 20 that hang until the time-out and are selected by half of all events,
@@ -34,19 +33,9 @@ const CALM: Duration = Duration::from_secs(60);
 /// How long the last events may take to arrive.
 const REST: Duration = Duration::from_secs(5);
 
-mod embedded {
-    #[test]
-    #[ignore = "figures: takes 12 minutes and a machine of its own"]
-    fn what_bad_endpoints_cost_the_others() {
-        blackbox::run_test(super::measure(super::Mode::Embedded));
-    }
-}
-
-mod distributed {
-    #[test]
-    #[ignore = "figures: takes 12 minutes and a machine of its own"]
-    fn what_bad_endpoints_cost_the_others() {
-        blackbox::run_test(super::measure(super::Mode::Distributed));
+fn main() {
+    for mode in [Mode::Embedded, Mode::Distributed] {
+        blackbox::run_test(measure(mode));
     }
 }
 
