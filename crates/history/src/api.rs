@@ -127,11 +127,8 @@ impl History for HistoryService {
         let reader = self.reader(request.metadata()).await?;
         let request = request.into_inner();
         let period = Period::read(&request, self.clock.now())?;
-        let refreshed = self.registry.refresh_soon().await;
         let webhook_id = request.webhook_id;
-        if !self.sees(&reader, webhook_id, refreshed)? {
-            return Err(ApiError::not_found("webhook", webhook_id).into());
-        }
+        self.must_see(&reader, webhook_id, self.registry.refresh_for(webhook_id).await)?;
         let (instance, hours) = (reader.instance, period.hours());
         let query = StatsQuery { instance, webhook_id, hours, pending_limit: PENDING_LIMIT };
         let stats = self.store.stats(&query).await.map_err(store_status)?;
