@@ -12,16 +12,14 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::line::Line;
+
 /// Failures without which no endpoint is broken, however far apart.
 const FAILURES: u32 = 20;
 /// Between two turns of a broken endpoint.
 const SPACING: Duration = Duration::from_millis(100);
 /// Turns that may be taken at once: those of the half second in which history releases nothing.
 const AT_ONCE: u32 = 5;
-/// When what has come for its turn in vain comes again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// The latest turn. What is further behind may come back in vain.
-const LONGEST: Duration = Duration::from_secs(3600);
 /// An endpoint that has not failed for so long is forgotten: nothing was sent to it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
@@ -45,8 +43,7 @@ struct Endpoint {
     failures: u32,
     /// When all its turns are free again, were none taken from now on.
     free_at: Instant,
-    /// The last turn that was given to what was put off.
-    line_end: Instant,
+    line: Line,
 }
 
 impl Breaker {
@@ -116,7 +113,7 @@ impl State {
 
 impl Endpoint {
     const fn new(now: Instant) -> Self {
-        Self { first_failure: now, last_failure: now, failures: 0, free_at: now, line_end: now }
+        Self { first_failure: now, last_failure: now, failures: 0, free_at: now, line: Line::new(now) }
     }
 
     fn is_broken(&self, after: Duration) -> bool {
@@ -125,18 +122,12 @@ impl Endpoint {
     }
 
     fn admit(&mut self, now: Instant, returned: bool) -> Result<(), Duration> {
-        // Who comes first does not overtake those that were put off.
-        let stands_behind = !returned && self.line_end > now;
         let free_at = self.free_at.max(now) + SPACING;
-        if !stands_behind && free_at <= now + SPACING * AT_ONCE {
+        if (returned || !self.line.waits(now)) && free_at <= now + SPACING * AT_ONCE {
             self.free_at = free_at;
             return Ok(());
         }
-        if returned {
-            return Err(AGAIN);
-        }
-        self.line_end = (self.line_end.max(now) + SPACING).min(now + LONGEST);
-        Err(self.line_end.duration_since(now))
+        Err(self.line.put_off(now, SPACING, returned))
     }
 }
 

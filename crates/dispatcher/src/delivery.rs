@@ -31,8 +31,6 @@ use crate::{
     webhooks::{Found, Webhook, Webhooks},
 };
 
-/// After how long history brings back what a slow endpoint has no place for.
-const PUT_OFF: Duration = Duration::from_secs(1);
 /// The longest wait that an endpoint may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -125,8 +123,8 @@ impl Delivering {
             let permit = Arc::clone(room).acquire_owned().await.ok();
             return Err(NotNow { reason: HoldReason::Failing, wait, _permit: permit });
         }
-        let busy = |Full(permit)| NotNow { reason: HoldReason::Busy, wait: PUT_OFF, _permit: permit };
-        self.admission.enter(room, webhook, &job.delivery.instance).await.map_err(busy)
+        let busy = |Full { wait, permit }| NotNow { reason: HoldReason::Busy, wait, _permit: permit };
+        self.admission.enter(room, webhook, &job.delivery.instance, job.is_returned()).await.map_err(busy)
     }
 
     /// It waits in history.

@@ -8,6 +8,7 @@
 //! | `delivery.rs` | one delivery: looks at its webhook as it is now, makes the attempt, decides what follows |
 //! | `admission.rs` | which attempts may start now: slow endpoints hold up nobody |
 //! | `breaker.rs` | the same for endpoints that keep failing: attempts to them are spaced |
+//! | `line.rs` | turns for what is put off by either |
 //! | `post.rs` | the request: headers, signatures, deadline, what is read of the answer |
 //! | `retry_after.rs` | how long an endpoint asks to be left alone |
 //! | `client.rs` | HTTP clients that connect only where the address policy permits |
@@ -31,6 +32,7 @@ mod gate;
 mod guard;
 mod history;
 mod in_hand;
+mod line;
 mod metrics;
 mod opening;
 mod post;
@@ -145,6 +147,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
     let cap = usize::from(settings.max_in_flight.max(2));
     let admission = Admission::new(Bounds {
         slow_after: SLOW_AFTER,
+        timeout: settings.timeout,
         webhook: usize::from(settings.max_in_flight_per_slow_webhook.max(1)),
         room: cap / 2,
     });

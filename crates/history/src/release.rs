@@ -5,7 +5,7 @@
 //! the row is settled. A crash after the first leaves the row held; when the lease has run out it gets another
 //! generation, and `Check` drops what may have been published of the older one. So nothing is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use broker::Lane;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::{
     model::{HoldReason, Record, What},
     queueing::{LEASE, QueueError, Queueing},
     registry::Registry,
-    store::{Held, Store, StoreError, TakeHeld, TakeTests, Waiting},
+    store::{Held, NewestAttempt, Released, Store, StoreError, TakeHeld, TakeTests, Waiting},
 };
 
 /// How often the subscription service is asked and what waits is looked at.
@@ -33,9 +33,13 @@ const RELEASE: i64 = 100;
 const TIMED: i64 = 32;
 /// The same of an endpoint that keeps failing: as many as may start (10 a second) until the next round.
 const SPACED: i64 = 5;
+/// An endpoint whose newest attempt was over sooner is not slow (any more): a dispatcher says the same of it.
+const SWIFT_US: i64 = 1_000_000;
 /// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
 const END: i64 = 500;
 const WEBHOOKS: usize = 200;
+/// Webhooks of which deliveries are taken in one transaction.
+const TAKEN_TOGETHER: usize = 50;
 /// A deletion is looked after in every round for this long, because what was matched before it may still arrive; after
 /// that only now and then.
 const LATELY: Duration = Duration::from_secs(120);
@@ -57,17 +61,26 @@ enum More {
     Now,
 }
 
-/// What was taken of a webhook.
+/// What was taken of some webhooks.
+#[derive(Default)]
 struct Taken {
-    count: usize,
+    /// Whether of one as much was taken as may be at once, so that there may be more.
+    at_limit: bool,
     /// Whether somebody has asked for an attempt among them.
     manual: bool,
 }
 
 impl Taken {
-    /// Where as many were taken as may be at once, there may be more.
-    fn more(&self) -> More {
-        if i64::try_from(self.count).is_ok_and(|count| count == RELEASE) { More::Now } else { More::Later }
+    fn of(released: &[Released], limit: i64) -> Self {
+        let mut counts = HashMap::new();
+        for one in released {
+            *counts.entry(one.delivery.webhook_id).or_insert(0) += 1;
+        }
+        Self { at_limit: counts.values().any(|count| *count >= limit), manual: released.iter().any(|one| one.manual) }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { at_limit: self.at_limit || other.at_limit, manual: self.manual || other.manual }
     }
 }
 
@@ -119,7 +132,10 @@ impl Release {
         if let Some(version) = self.registry.version() {
             self.end_deleted(all_deleted).await?;
             self.end_expired().await?;
-            more = self.release(version).await?.max(self.release_failing(version).await?);
+            more = self.release(version).await?;
+            for (held, limit) in [(Held::Busy, TIMED), (Held::Failing, SPACED)] {
+                more = more.max(self.release_in_turn(held, limit, version).await?);
+            }
             self.release_tests(version).await?;
         }
         refreshed.map(|()| more)
@@ -172,40 +188,48 @@ impl Release {
     /// Queues held deliveries of active webhooks again, some of each. One turn only: what is active is to be asked again
     /// before the next.
     async fn release(&self, version: i64) -> Result<More, Trouble> {
-        let mut more = More::Later;
-        for webhook_id in self.registry.active(self.store.held_webhooks().await?) {
-            let take = self.take(webhook_id, version);
-            more = more.max(self.queue_again(take).await?.more());
+        let take = self.take(Held::ForNews, version);
+        let news = self.queue_again(self.active(Held::ForNews, i64::MAX).await?, take).await?;
+        let take = TakeHeld { held: Held::UntilTime, limit: TIMED, ..take };
+        let timed = self.queue_again(self.active(Held::UntilTime, take.now).await?, take).await?;
+        Ok(match (news.at_limit, timed.manual) {
+            (true, _) => More::Now,
             // No more of these at once: the next are for when these have been worked on.
-            let timed = self.queue_again(TakeHeld { held: Held::UntilTime, limit: TIMED, ..take }).await?;
-            if timed.manual {
-                more = more.max(More::Soon);
-            }
-        }
-        Ok(more)
+            (false, true) => More::Soon,
+            (false, false) => More::Later,
+        })
     }
 
-    /// Queues deliveries to endpoints that keep failing again: a few in a round, and as soon as one is well all of its.
-    async fn release_failing(&self, version: i64) -> Result<More, Trouble> {
-        let mut more = More::Later;
-        for webhook_id in self.registry.active(self.store.failing_webhooks().await?) {
-            let Some(webhook) = self.registry.known(webhook_id) else { continue };
-            let take = self.take(webhook_id, version);
-            if self.store.is_well(&webhook.instance, webhook_id).await? {
-                more = more.max(self.queue_again(TakeHeld { held: Held::Recovered, ..take }).await?.more());
-            } else {
-                self.queue_again(TakeHeld { held: Held::Failing, limit: SPACED, ..take }).await?;
-            }
+    /// Queues deliveries again that wait for their turn: those whose turn has come, and as soon as an endpoint is well all
+    /// of its.
+    async fn release_in_turn(&self, held: Held, limit: i64, version: i64) -> Result<More, Trouble> {
+        let waiting = self.active(held, i64::MAX).await?;
+        let mut well = Vec::new();
+        for webhooks in waiting.chunks(WEBHOOKS) {
+            let named = webhooks.iter().filter_map(|id| Some((self.registry.known(*id)?.instance, *id)));
+            let newest = self.store.newest_attempts(&named.collect::<Vec<_>>()).await?;
+            well.extend(newest.iter().filter(|attempt| is_well(held, attempt)).map(|attempt| attempt.webhook_id));
         }
-        Ok(more)
+        let take = self.take(held, version);
+        let mut due = if waiting.is_empty() { waiting } else { self.active(held, take.now).await? };
+        due.retain(|webhook_id| !well.contains(webhook_id));
+        self.queue_again(due, TakeHeld { limit, ..take }).await?;
+        // Some attempts to a slow endpoint are swift: not more of its than find a place if it is slow after all.
+        let (limit, more) = if held == Held::Busy { (limit, More::Soon) } else { (RELEASE, More::Now) };
+        let all = self.queue_again(well, TakeHeld { early: true, limit, ..take }).await?;
+        Ok(if all.at_limit { more } else { More::Later })
     }
 
-    /// What is held for news of a webhook.
-    fn take(&self, webhook_id: i64, config_version: i64) -> TakeHeld {
+    /// The active webhooks with something held that is due by then.
+    async fn active(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
+        Ok(self.registry.active(self.store.held_webhooks(held, due_by).await?))
+    }
+
+    fn take(&self, held: Held, config_version: i64) -> TakeHeld {
         let now = self.clock.now();
         TakeHeld {
-            webhook_id,
-            held: Held::ForNews,
+            held,
+            early: false,
             config_version,
             held_before: now.minus(LEASE).as_micros(),
             now: now.as_micros(),
@@ -214,22 +238,29 @@ impl Release {
         }
     }
 
-    async fn queue_again(&self, take: TakeHeld) -> Result<Taken, Trouble> {
-        let webhook_id = take.webhook_id;
+    async fn queue_again(&self, webhooks: Vec<i64>, take: TakeHeld) -> Result<Taken, Trouble> {
+        let mut all = Taken::default();
+        for webhooks in webhooks.chunks(TAKEN_TOGETHER) {
+            all = all.and(self.queue_some_again(webhooks, take).await?);
+        }
+        Ok(all)
+    }
+
+    async fn queue_some_again(&self, webhooks: &[i64], take: TakeHeld) -> Result<Taken, Trouble> {
         let for_news = take.held == Held::ForNews;
         let lane = if for_news { Lane::DeliverFast } else { Lane::DeliverSlow };
-        let taken = self.store.take_held(take).await?;
-        let (count, manual) = (taken.len(), taken.iter().any(|held| held.manual));
-        let (ready, bodiless): (Vec<_>, Vec<_>) = taken.into_iter().partition(|held| held.body.is_some());
+        let released = self.store.take_held(webhooks, take).await?;
+        let taken = Taken::of(&released, take.limit);
+        let (ready, bodiless): (Vec<_>, Vec<_>) = released.into_iter().partition(|held| held.body.is_some());
         if !bodiless.is_empty() {
             // It may be in a record that has not come yet. Tried again when the lease has run out.
-            tracing::warn!(webhook_id, deliveries = bodiless.len(), "held deliveries have no stored body yet");
+            tracing::warn!(deliveries = bodiless.len(), "held deliveries have no stored body yet");
         }
         let queued = self.queueing.queue(ready, lane).await?;
         if queued > 0 && for_news {
-            tracing::info!(webhook_id, deliveries = queued, "held deliveries are queued again");
+            tracing::info!(webhooks = webhooks.len(), deliveries = queued, "held deliveries are queued again");
         }
-        Ok(Taken { count, manual })
+        Ok(taken)
     }
 
     /// Queues test payloads again that could not be sent at once; they wait for no activation.
@@ -240,5 +271,13 @@ impl Release {
         taken.retain(|taken| taken.body.is_some());
         self.queueing.queue(taken, Lane::DeliverFast).await?;
         Ok(())
+    }
+}
+
+/// Whether nothing that is held for this reason has to wait for its turn any more.
+const fn is_well(held: Held, newest: &NewestAttempt) -> bool {
+    match held {
+        Held::Failing => newest.delivered(),
+        _ => newest.made && newest.duration_us < SWIFT_US,
     }
 }

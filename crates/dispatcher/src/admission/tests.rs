@@ -4,6 +4,7 @@ use super::*;
 
 const FAST: usize = 8;
 const SLOW_AFTER: Duration = Duration::from_millis(40);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 struct World {
     admission: Arc<Admission>,
@@ -25,18 +26,34 @@ impl Attempt {
 
 impl World {
     fn new() -> Self {
-        let bounds = Bounds { slow_after: SLOW_AFTER, webhook: 3, room: 8 };
+        Self::with(24)
+    }
+
+    fn with(room: usize) -> Self {
+        let bounds = Bounds { slow_after: SLOW_AFTER, timeout: TIMEOUT, webhook: 3, room };
         Self { admission: Admission::new(bounds), room: Arc::new(Semaphore::new(FAST)) }
     }
 
     /// Places taken in the slow room, and webhooks that count as slow.
     fn slow_counts(&self) -> (usize, usize) {
-        let places = self.admission.state().slow;
+        let places = self.admission.state().slow.places;
         (places, self.admission.slow_webhooks())
     }
 
     async fn enter_of(&self, webhook: i64, instance: &str) -> Option<Place> {
-        self.admission.enter(&self.room, webhook, instance).await.ok()
+        self.admission.enter(&self.room, webhook, instance, false).await.ok()
+    }
+
+    /// So many as find a place, of three.
+    async fn enter_thrice(&self, webhook: i64, instance: &str) -> Vec<Place> {
+        let three = [(); 3].map(|()| self.enter_of(webhook, instance));
+        futures::future::join_all(three).await.into_iter().flatten().collect()
+    }
+
+    /// After how many seconds to come back; `None`: it has found a place.
+    async fn wait(&self, webhook: i64, returned: bool) -> Option<u64> {
+        let entered = self.admission.enter(&self.room, webhook, "acme", returned).await;
+        entered.err().map(|full| full.wait.as_secs_f64().round() as u64)
     }
 
     async fn enter(&self, webhook: i64) -> Option<Place> {
@@ -106,7 +123,7 @@ async fn a_slow_webhook_gets_places_up_to_its_bound() {
     assert!(places.iter().flatten().all(|place| place.fast.is_none()));
     assert_eq!(world.room.available_permits(), FAST);
     drop(places);
-    assert!(world.enter(1).await.is_some(), "a place that was left is free");
+    assert_eq!(world.wait(1, true).await, None, "a place that was left is free");
     hanging.end().await;
 }
 
@@ -127,22 +144,60 @@ async fn one_swift_attempt_makes_it_fast_again() {
 }
 
 #[tokio::test]
-async fn an_instance_takes_half_of_the_slow_room_and_all_take_it_whole() {
+async fn slow_webhooks_share_the_room_of_their_instance_and_instances_the_whole() {
     let world = World::new();
-    for webhook in 1..=4 {
+    for webhook in (1..=6).chain(11..=13).chain(21..=23) {
         world.slow(webhook).await;
     }
     let mut places = Vec::new();
-    for webhook in [1, 1, 1, 2, 2] {
-        places.push(world.enter(webhook).await);
+    let mut counts = Vec::new();
+    for (instance, webhooks) in [("acme", 1..=6), ("other", 11..=13), ("third", 21..=23)] {
+        for webhook in webhooks {
+            let entered = world.enter_thrice(webhook, instance).await;
+            counts.push(entered.len());
+            places.extend(entered);
+        }
     }
-    assert_eq!(places.iter().flatten().count(), 4, "half of the room");
-    for webhook in [3, 3, 3, 4, 4] {
-        places.push(world.enter_of(webhook, "other").await);
+    // Who comes early gets what it may have; something is left for those that come later.
+    assert_eq!(counts, [3, 3, 3, 2, 1, 0, 3, 3, 2, 2, 2, 0]);
+    assert_eq!(world.slow_counts().0, 24, "all of the room, and half of it for one instance");
+    assert!(world.enter_of(5, "acme").await.is_none());
+    assert!(world.enter_of(7, "acme").await.is_some(), "who is not slow is not concerned");
+    drop(places);
+    assert!(world.admission.state().instances.is_empty());
+    assert_eq!((world.slow_counts().0, world.admission.state().slow.webhooks), (0, 0));
+}
+
+#[tokio::test]
+async fn what_finds_no_place_gets_a_turn_of_its_own_and_is_not_overtaken() {
+    let world = World::new();
+    let hanging = [world.start(1).await, world.start(1).await, world.start(1).await];
+    world.until_slow(3).await;
+    // Three places, each taken for half a minute as far as is known.
+    for turn in 1..=4 {
+        assert_eq!(world.wait(1, false).await, Some(turn * 10));
     }
-    assert_eq!(places.iter().flatten().count(), 8, "all of the room");
-    assert!(world.enter_of(4, "third").await.is_none());
-    assert!(world.enter_of(5, "acme").await.is_some(), "who is not slow is not concerned");
+    assert_eq!((world.wait(1, true).await, world.wait(1, true).await), (Some(10), Some(20)), "those that came in vain");
+    let [first, ..] = hanging;
+    first.end().await;
+    assert!(world.wait(1, false).await.is_some_and(|wait| wait >= 30), "behind those that were put off");
+    assert_eq!(world.wait(1, true).await, None);
+}
+
+#[tokio::test]
+async fn turns_are_as_far_apart_as_places_become_free() {
+    let world = World::new();
+    world.slow(1).await;
+    let places = world.enter_thrice(1, "acme").await;
+    assert_eq!((places.len(), world.wait(1, false).await), (3, Some(0)), "it takes a fraction of a second");
+    drop(places);
+    // Once it is fast again nobody is put off.
+    world.admission.state().webhooks.get_mut(&1).unwrap().line.replace(Line::new(Instant::now() + TIMEOUT));
+    assert_eq!(world.wait(1, false).await, Some(30));
+    assert_eq!(world.wait(1, true).await, None);
+    let mut place = world.admission.enter(&world.room, 1, "acme", true).await.ok().unwrap();
+    place.make(async {}).await;
+    assert_eq!(world.wait(1, false).await, None);
 }
 
 #[tokio::test]
@@ -159,7 +214,7 @@ async fn who_waited_for_a_fast_place_is_looked_at_again() {
 
 #[tokio::test]
 async fn what_is_under_way_is_bounded() {
-    let world = World::new();
+    let world = World::with(8);
     let mut attempts = Vec::new();
     // Each of another webhook, so that none is known to be slow when it starts.
     for (webhook, places) in [(0..8, 8), (8..16, 16), (16..24, 16)] {

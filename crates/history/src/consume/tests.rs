@@ -12,8 +12,8 @@ use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
-        TakeHeld, TakeTests, Waiting, WholeDelivery,
+        Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
+        Stats, StatsQuery, TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 
@@ -62,15 +62,11 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
-    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
+    async fn held_webhooks(&self, _: Held, _: i64) -> Result<Vec<i64>, StoreError> {
         Err(NOTHING)
     }
 
-    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        Err(NOTHING)
-    }
-
-    async fn is_well(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+    async fn newest_attempts(&self, _: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError> {
         Err(NOTHING)
     }
 
@@ -78,7 +74,7 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
-    async fn take_held(&self, _: TakeHeld) -> Result<Vec<Released>, StoreError> {
+    async fn take_held(&self, _: &[i64], _: TakeHeld) -> Result<Vec<Released>, StoreError> {
         Err(NOTHING)
     }
 

@@ -3,7 +3,7 @@
 //! Both hold the same tables and run the same rules (`merge.rs`, `opening.rs`); they differ in how they keep
 //! two writers apart. `tests/contract.rs` holds both to one list of tests.
 
-use std::{ops::Range, sync::Arc};
+use std::{cmp::Reverse, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
+    merge::DELIVERED,
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
 };
@@ -50,13 +51,13 @@ pub struct Released {
     pub body: Option<Bytes>,
 }
 
-/// Which held deliveries to take.
+/// Which held deliveries of some webhooks to take.
 #[derive(Clone, Copy, Debug)]
 pub struct TakeHeld {
-    /// Their webhook.
-    pub webhook_id: i64,
-    /// Which of its held deliveries.
+    /// Which of theirs.
     pub held: Held,
+    /// Whether also those that wait until a time which has not come.
+    pub early: bool,
     /// Of those that wait for news only what was held under this configuration version or an earlier one …
     pub config_version: i64,
     /// … or before this time: a version that is still unknown then is one that was lost, with a database that was
@@ -66,22 +67,89 @@ pub struct TakeHeld {
     pub now: i64,
     /// Until when nobody else takes them.
     pub leased_until: i64,
-    /// How many at most; those that wait longest first. Unless they wait for news, what was queued again before, and of
-    /// which nothing was heard since, counts towards it.
+    /// How many of each webhook at most; those that wait longest first. Unless they wait for news, what was queued again
+    /// before, and of which nothing was heard since, counts towards it.
     pub limit: i64,
 }
 
-/// What held deliveries wait for.
+impl TakeHeld {
+    /// Until when a time must have come.
+    const fn due_by(&self) -> i64 {
+        if self.early { i64::MAX } else { self.now }
+    }
+}
+
+/// What held deliveries wait for. Each kind has an index of its own, so that none is searched for among the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// News of their webhook.
     ForNews,
-    /// A time, which has come.
-    UntilTime,
-    /// Their turn with an endpoint that keeps failing, which has come.
+    /// Their turn with a slow endpoint.
+    Busy,
+    /// Their turn with an endpoint that keeps failing.
     Failing,
-    /// The same, whether or not it has come.
-    Recovered,
+    /// A time, for another reason.
+    UntilTime,
+}
+
+/// Makes a statement, by a macro that takes the condition of an index, for what is held for a reason.
+macro_rules! by_kind {
+    ($held:expr, $statement:ident) => {
+        match $held {
+            crate::store::Held::ForNews => $statement!("state = 2 AND hold_reason < 3"),
+            crate::store::Held::Busy => $statement!("state = 2 AND hold_reason = 3"),
+            crate::store::Held::Failing => $statement!("state = 2 AND hold_reason = 7"),
+            crate::store::Held::UntilTime => $statement!("state = 2 AND hold_reason > 3 AND hold_reason <> 7"),
+        }
+    };
+}
+pub(self) use by_kind;
+
+/// The statement that finds the webhooks with something held that is due by `$1`. It goes from one webhook to the next in
+/// the index, however many rows each has.
+macro_rules! held_webhooks {
+    ($condition:literal) => {
+        concat!(
+            "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE ",
+            $condition,
+            " UNION ALL SELECT (SELECT min(webhook_id) FROM pending WHERE ",
+            $condition,
+            " AND webhook_id > w.id) FROM w WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL \
+             AND EXISTS (SELECT 1 FROM pending WHERE ",
+            $condition,
+            " AND webhook_id = w.id AND due_at <= $1)"
+        )
+    };
+}
+pub(self) use held_webhooks;
+
+/// What is known last of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct NewestAttempt {
+    /// Its webhook.
+    pub webhook_id: i64,
+    pub(self) status: i16,
+    /// False: the delivery ended without an attempt.
+    pub made: bool,
+    pub(self) started_at: i64,
+    /// How long it took, in microseconds.
+    pub duration_us: i64,
+}
+
+impl NewestAttempt {
+    /// Whether the endpoint answered 2xx.
+    #[must_use]
+    pub const fn delivered(&self) -> bool {
+        self.status == DELIVERED
+    }
+
+    /// Of each webhook the newest.
+    fn of_each(mut attempts: Vec<Self>) -> Vec<Self> {
+        // Of two at the same time the failure counts.
+        attempts.sort_unstable_by_key(|attempt| (attempt.webhook_id, Reverse(attempt.started_at), attempt.status));
+        attempts.dedup_by_key(|attempt| attempt.webhook_id);
+        attempts
+    }
 }
 
 /// An endpoint to be judged.
@@ -226,14 +294,11 @@ pub trait Store: Send + Sync + 'static {
     /// The body of an event in a format; `None`: it is not stored.
     async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError>;
 
-    /// The webhooks that have held deliveries, ascending.
-    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError>;
+    /// The webhooks that have held deliveries of a kind that are due by then, ascending.
+    async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError>;
 
-    /// The webhooks that have deliveries held because their endpoint keeps failing, ascending.
-    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError>;
-
-    /// Whether the newest attempt of a webhook was delivered.
-    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError>;
+    /// The newest attempt of each of these webhooks (instance and id) that has one.
+    async fn newest_attempts(&self, webhooks: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError>;
 
     /// Those of these endpoints with failed attempts at least `apart` microseconds apart, and no delivered one since the
     /// first of them. Of tests only a delivered one counts.
@@ -242,7 +307,7 @@ pub trait Store: Send + Sync + 'static {
     /// Takes held deliveries in order to queue them again: their generation grows, and until `leased_until` nobody else
     /// takes them. They stay held until [`Store::released`]. Held again under a configuration older than
     /// `config_version`, they are not taken before `leased_until` either.
-    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError>;
+    async fn take_held(&self, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, StoreError>;
 
     /// As [`Store::take_held`], for test payloads of all webhooks, active or not.
     async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError>;

@@ -13,8 +13,8 @@ use crate::known::{cancelled, delivered, delivery_of, entries, failed, record};
 type Any = Arc<dyn Store>;
 
 const TAKE: TakeHeld = TakeHeld {
-    webhook_id: 1,
     held: Held::Failing,
+    early: false,
     config_version: 3,
     held_before: 0,
     now: 100,
@@ -32,7 +32,7 @@ fn of(number: u128, webhook_id: i64, what: What) -> Record {
 }
 
 async fn taken(store: &Any, take: TakeHeld) -> Vec<u128> {
-    let taken = store.take_held(take).await.unwrap();
+    let taken = store.take_held(&[1], take).await.unwrap();
     store.released(&taken).await.unwrap();
     let mut numbers: Vec<_> = taken.iter().map(|taken| taken.delivery.event_id.as_u128()).collect();
     numbers.sort_unstable();
@@ -40,7 +40,8 @@ async fn taken(store: &Any, take: TakeHeld) -> Vec<u128> {
 }
 
 pub(crate) async fn what_is_held_for_a_failing_endpoint_is_taken_in_turn_or_as_a_whole(store: Any) {
-    assert!(store.failing_webhooks().await.unwrap().is_empty());
+    let webhooks = async |held| store.held_webhooks(held, i64::MAX).await.unwrap();
+    assert!(webhooks(Held::Failing).await.is_empty());
     let busy = What::Hold { reason: HoldReason::Busy, due_at: 1, config_version: 3 };
     let mut records: Vec<_> =
         (1..=8).map(|number| of(number, 1, put_off(i64::try_from(number).unwrap() * 20))).collect();
@@ -48,9 +49,9 @@ pub(crate) async fn what_is_held_for_a_failing_endpoint_is_taken_in_turn_or_as_a
     store.record(records.into()).await.unwrap();
     let shown = entries(store.as_ref()).await.into_iter().filter(|entry| entry.held == Some(HoldReason::Failing));
     assert_eq!(shown.filter_map(|entry| entry.due_at).count(), 9);
-    assert_eq!(store.failing_webhooks().await.unwrap(), [1, 3]);
+    assert_eq!((webhooks(Held::Failing).await, webhooks(Held::Busy).await), (vec![1, 3], vec![1, 2]));
     // Each kind by itself.
-    assert_eq!(taken(&store, TakeHeld { held: Held::UntilTime, ..TAKE }).await, [11]);
+    assert_eq!(taken(&store, TakeHeld { held: Held::Busy, ..TAKE }).await, [11]);
     assert_eq!(taken(&store, TakeHeld { held: Held::ForNews, ..TAKE }).await, []);
     store.record(vec![of(11, 1, cancelled(100))].into()).await.unwrap();
     // In their turn, while nothing was heard of those before no more than so many.
@@ -60,19 +61,25 @@ pub(crate) async fn what_is_held_for_a_failing_endpoint_is_taken_in_turn_or_as_a
     let heard = vec![of(1, 1, failed(100, 5000)), of(2, 1, failed(100, 5000)), of(3, 1, put_off(200))];
     store.record(heard.into()).await.unwrap();
     assert_eq!(taken(&store, TakeHeld { limit: 3, ..TAKE }).await, [4, 5], "what has not come is left");
-    assert_eq!(taken(&store, TakeHeld { held: Held::Recovered, ..TAKE }).await, [3, 6, 7, 8], "all are");
-    assert_eq!(store.failing_webhooks().await.unwrap(), [3]);
+    assert_eq!(taken(&store, TakeHeld { early: true, ..TAKE }).await, [3, 6, 7, 8], "all are");
+    assert_eq!(webhooks(Held::Failing).await, [3]);
 }
 
 pub(crate) async fn a_webhook_is_as_well_as_its_newest_attempt(store: Any) {
-    let is_well = async || store.is_well("default", 1).await.unwrap();
-    assert!(!is_well().await, "nothing is known of it");
-    store.record(vec![of(1, 1, delivered(10)), of(2, 2, failed(90, 0))].into()).await.unwrap();
-    assert!(is_well().await && !store.is_well("other", 1).await.unwrap());
+    let webhooks = [("default".to_owned(), 1), ("default".to_owned(), 3), ("other".to_owned(), 1)];
+    let is_well = async || {
+        let newest = store.newest_attempts(&webhooks).await.unwrap();
+        newest.iter().map(|attempt| (attempt.webhook_id, attempt.delivered(), attempt.made)).collect::<Vec<_>>()
+    };
+    assert_eq!(is_well().await, [], "nothing is known of it");
+    store.record(vec![of(1, 1, delivered(10)), of(2, 2, failed(90, 0)), of(1, 3, cancelled(5))].into()).await.unwrap();
+    assert_eq!(is_well().await, [(1, true, true), (3, false, false)]);
     store.record(vec![of(3, 1, failed(20, 500))].into()).await.unwrap();
-    assert!(!is_well().await);
+    assert_eq!(is_well().await, [(1, false, true), (3, false, false)]);
     store.record(vec![of(4, 1, delivered(21)), of(5, 1, failed(19, 500))].into()).await.unwrap();
-    assert!(is_well().await);
+    assert_eq!(is_well().await, [(1, true, true), (3, false, false)]);
+    store.record(vec![of(6, 1, failed(21, 500))].into()).await.unwrap();
+    assert_eq!(is_well().await, [(1, false, true), (3, false, false)], "of two at a time the failure");
 }
 
 fn endpoint(webhook_id: i64, since: i64) -> Endpoint {

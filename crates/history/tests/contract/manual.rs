@@ -17,8 +17,8 @@ use crate::known::{
 type Any = Arc<dyn Store>;
 
 const TAKE: TakeHeld = TakeHeld {
-    webhook_id: 1,
     held: Held::UntilTime,
+    early: false,
     config_version: 3,
     held_before: 0,
     now: 5000,
@@ -108,18 +108,18 @@ pub(crate) async fn a_retry_that_was_not_queued_is_taken_again_and_late_records_
     failed_for_good(&store).await;
     pressed(&store, 3000).await;
     assert_eq!(entries(&*store).await[0].held, Some(HoldReason::Requested));
-    assert!(store.take_held(TakeHeld { now: 3999, ..TAKE }).await.unwrap().is_empty(), "it is leased");
+    assert!(store.take_held(&[1], TakeHeld { now: 3999, ..TAKE }).await.unwrap().is_empty(), "it is leased");
     // What was under way before, and comes late: it says nothing of this attempt.
     let late = [record(1, 1, held(2)), record(1, 1, cancelled(1000)), record(1, 1, failed(2000, 0))];
     store.record(late.into()).await.unwrap();
-    let taken = store.take_held(TAKE).await.unwrap();
+    let taken = store.take_held(&[1], TAKE).await.unwrap();
     assert_eq!((taken[0].number, taken[0].generation, taken[0].manual), (2, 2, true));
     store.released(&taken).await.unwrap();
     // The webhook was deactivated in between.
     store.record(vec![record(1, 2, held(4))].into()).await.unwrap();
     assert_eq!(entries(&*store).await[0].held, Some(HoldReason::Inactive));
     let again = TakeHeld { held: Held::ForNews, config_version: 5, now: 7000, leased_until: 8000, ..TAKE };
-    let taken = store.take_held(again).await.unwrap();
+    let taken = store.take_held(&[1], again).await.unwrap();
     assert_eq!((taken[0].number, taken[0].generation, taken[0].manual), (2, 3, true));
     assert!(may_send(&*store, 1, 2, 3).await && !may_send(&*store, 1, 2, 2).await);
     // Deleting ends it, and an outcome of what was on the wire ends all.

@@ -175,15 +175,15 @@ pub(crate) async fn what_is_recorded_waited_for_otherwise_or_older_is_not_sent(s
     store.record(vec![record(3, 1, held(3))].into()).await.unwrap();
     assert!(!may_send(store.as_ref(), 3, 1, 0).await, "history has it");
     let take = TakeHeld {
-        webhook_id: 3,
         held: Held::ForNews,
+        early: false,
         config_version: 3,
         held_before: 0,
         now: 10,
         leased_until: 20,
         limit: 10,
     };
-    let taken = store.take_held(take).await.unwrap();
+    let taken = store.take_held(&[3], take).await.unwrap();
     assert!(!may_send(store.as_ref(), 3, 1, 0).await, "queued again since");
     assert!(may_send(store.as_ref(), 3, 1, 1).await, "just being queued again");
     store.released(&taken).await.unwrap();

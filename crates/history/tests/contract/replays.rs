@@ -80,15 +80,15 @@ async fn counts(store: &Any) -> (i64, i64, i64, i64) {
 /// What is due, as if it had been queued.
 async fn take(store: &Any, now: i64) -> Vec<Released> {
     let taking = TakeHeld {
-        webhook_id: HOOK,
         held: Held::UntilTime,
+        early: false,
         config_version: 3,
         held_before: 0,
         now,
         leased_until: now + 1000,
         limit: 1000,
     };
-    let taken = store.take_held(taking).await.unwrap();
+    let taken = store.take_held(&[HOOK], taking).await.unwrap();
     store.released(&taken).await.unwrap();
     taken
 }
@@ -283,18 +283,18 @@ pub(crate) async fn a_cancelled_replay_takes_back_what_waits_here(store: Any) {
     advance(&store, Step { window: 10, ..STEP }).await;
     // Two are on the wire, one of them is held again by a dispatcher, and one is just being queued.
     let taking = |limit, leased_until| TakeHeld {
-        webhook_id: HOOK,
         held: Held::UntilTime,
+        early: false,
         config_version: 3,
         held_before: 0,
         now: NOW,
         leased_until,
         limit,
     };
-    let sent = store.take_held(taking(2, NOW + 1000)).await.unwrap();
+    let sent = store.take_held(&[HOOK], taking(2, NOW + 1000)).await.unwrap();
     store.released(&sent).await.unwrap();
     store.record(vec![record(sent[0].delivery.clone(), 2, held(9))].into()).await.unwrap();
-    let leased = store.take_held(taking(2, NOW + 1000)).await.unwrap();
+    let leased = store.take_held(&[HOOK], taking(2, NOW + 1000)).await.unwrap();
     assert_eq!((sent.len(), leased.len()), (2, 1));
 
     assert!(store.cancel_replay(ID, "cancelled by ada").await.unwrap());

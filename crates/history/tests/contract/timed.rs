@@ -13,8 +13,8 @@ use crate::known::{cancelled, delivery_of, entries, event, failed, held, may_sen
 type Any = Arc<dyn Store>;
 
 const TAKE: TakeHeld = TakeHeld {
-    webhook_id: 1,
-    held: Held::UntilTime,
+    held: Held::Busy,
+    early: false,
     config_version: 3,
     held_before: 0,
     now: 100,
@@ -38,22 +38,23 @@ pub(crate) async fn a_timed_hold_is_taken_when_its_time_has_come(store: Any) {
     store.open(vec![event(1, &[1])], 5).await.unwrap();
     store.record(vec![record(1, 1, busy(100))].into()).await.unwrap();
     assert_eq!(entries(store.as_ref()).await[0].held, Some(HoldReason::Busy));
-    assert_eq!(store.held_webhooks().await.unwrap(), [1]);
+    let due_by = async |time| store.held_webhooks(Held::Busy, time).await.unwrap();
+    assert_eq!((due_by(99).await, due_by(100).await), (vec![], vec![1]));
     assert!(
-        store.take_held(TakeHeld { held: Held::ForNews, ..TAKE }).await.unwrap().is_empty(),
+        store.take_held(&[1], TakeHeld { held: Held::ForNews, ..TAKE }).await.unwrap().is_empty(),
         "it waits for no news"
     );
-    assert!(store.take_held(TakeHeld { now: 99, ..TAKE }).await.unwrap().is_empty());
-    let taken = store.take_held(TAKE).await.unwrap();
+    assert!(store.take_held(&[1], TakeHeld { now: 99, ..TAKE }).await.unwrap().is_empty());
+    let taken = store.take_held(&[1], TAKE).await.unwrap();
     assert_eq!((taken.len(), taken[0].number, taken[0].generation), (1, 1, 1));
     assert!(may_send(store.as_ref(), 1, 1, 1).await && !may_send(store.as_ref(), 1, 1, 0).await);
-    assert!(store.take_held(TakeHeld { now: 199, ..TAKE }).await.unwrap().is_empty(), "it is leased");
+    assert!(store.take_held(&[1], TakeHeld { now: 199, ..TAKE }).await.unwrap().is_empty(), "it is leased");
     store.released(&taken).await.unwrap();
     // Held again under the same configuration: its time counts, before and after.
     store.record(vec![record(1, 1, busy(150))].into()).await.unwrap();
     let later = TakeHeld { now: 150, leased_until: 250, ..TAKE };
-    assert!(store.take_held(TakeHeld { now: 149, ..later }).await.unwrap().is_empty());
-    assert_eq!(store.take_held(later).await.unwrap()[0].generation, 2);
+    assert!(store.take_held(&[1], TakeHeld { now: 149, ..later }).await.unwrap().is_empty());
+    assert_eq!(store.take_held(&[1], later).await.unwrap()[0].generation, 2);
 }
 
 pub(crate) async fn an_attempt_may_leave_its_next_one_here(store: Any) {
@@ -63,8 +64,9 @@ pub(crate) async fn an_attempt_may_leave_its_next_one_here(store: Any) {
     let waiting = entries(store.as_ref()).await.into_iter().find(|entry| entry.number == 2).unwrap();
     assert_eq!((waiting.held, waiting.due_at), (Some(HoldReason::RetryAfter), Some(500)));
     assert!(!may_send(store.as_ref(), 1, 2, 0).await, "history has it");
-    assert!(store.take_held(TakeHeld { now: 499, ..TAKE }).await.unwrap().is_empty());
-    let taken = store.take_held(TakeHeld { now: 500, leased_until: 600, ..TAKE }).await.unwrap();
+    let take = TakeHeld { held: Held::UntilTime, leased_until: 600, ..TAKE };
+    assert!(store.take_held(&[1], TakeHeld { now: 499, ..take }).await.unwrap().is_empty());
+    let taken = store.take_held(&[1], TakeHeld { now: 500, ..take }).await.unwrap();
     assert_eq!((taken[0].number, taken[0].body.is_some()), (2, true));
 }
 
@@ -76,32 +78,36 @@ pub(crate) async fn what_was_queued_again_counts_until_something_is_heard_of_it(
         numbers
     };
     let take = TakeHeld { limit: 4, ..TAKE };
-    let first = store.take_held(take).await.unwrap();
+    let first = store.take_held(&[1], take).await.unwrap();
     assert_eq!(numbers(&first), [1, 2, 3, 4], "those that wait longest");
     store.released(&first).await.unwrap();
-    assert!(store.take_held(take).await.unwrap().is_empty());
+    assert!(store.take_held(&[1], take).await.unwrap().is_empty());
     // One was sent, one failed and waits for its retry, one was held again.
     let heard = vec![of(1, cancelled(2000)), of(2, failed(2000, 5000)), of(3, busy(90))];
     store.record(heard.into()).await.unwrap();
-    assert_eq!(numbers(&store.take_held(take).await.unwrap()), [5, 6, 7]);
+    assert_eq!(numbers(&store.take_held(&[1], take).await.unwrap()), [5, 6, 7]);
     // Another webhook's are another matter.
     store.record(vec![record(2, 1, busy(1))].into()).await.unwrap();
-    assert_eq!(store.take_held(TakeHeld { webhook_id: 2, limit: 1, ..TAKE }).await.unwrap().len(), 1);
+    assert_eq!(store.take_held(&[2], TakeHeld { limit: 1, ..TAKE }).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn what_is_overdue_elsewhere_is_held(store: Any) {
     // With its event's message since 1000, with one of its own until 5000, and held.
     store.open(vec![event(1, &[1, 2, 3])], 5).await.unwrap();
     store.record(vec![record(2, 1, failed(2000, 5000)), record(3, 1, held(3))].into()).await.unwrap();
-    let webhooks = async || store.held_webhooks().await.unwrap();
+    let webhooks = async || {
+        let (news, overdue) = (Held::ForNews, Held::UntilTime);
+        let of = async |held| store.held_webhooks(held, i64::MAX).await.unwrap();
+        [of(news).await, of(overdue).await].concat()
+    };
     assert_eq!((store.hold_overdue(1000, 6000, 10).await.unwrap(), webhooks().await), (0, vec![3]));
-    assert_eq!((store.hold_overdue(5000, 6000, 10).await.unwrap(), webhooks().await), (1, vec![1, 3]));
-    assert_eq!((store.hold_overdue(5001, 6000, 10).await.unwrap(), webhooks().await), (1, vec![1, 2, 3]));
+    assert_eq!((store.hold_overdue(5000, 6000, 10).await.unwrap(), webhooks().await), (1, vec![3, 1]));
+    assert_eq!((store.hold_overdue(5001, 6000, 10).await.unwrap(), webhooks().await), (1, vec![3, 1, 2]));
     assert_eq!(store.hold_overdue(9000, 6000, 10).await.unwrap(), 0, "held is held");
     for (webhook_id, number) in [(1, 1), (2, 2)] {
         assert!(!may_send(store.as_ref(), webhook_id, number, 0).await, "the message that was lost after all");
-        let take = TakeHeld { webhook_id, now: 6000, leased_until: 7000, ..TAKE };
-        let taken = store.take_held(take).await.unwrap();
+        let take = TakeHeld { held: Held::UntilTime, now: 6000, leased_until: 7000, ..TAKE };
+        let taken = store.take_held(&[webhook_id], take).await.unwrap();
         assert_eq!((taken[0].number, taken[0].generation), (number, 1));
         store.released(&taken).await.unwrap();
         assert!(may_send(store.as_ref(), webhook_id, number, 1).await);

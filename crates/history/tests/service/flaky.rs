@@ -11,8 +11,8 @@ use history::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
-        Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
-        Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
+        Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
+        Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 use tokio::sync::mpsc;
@@ -67,24 +67,20 @@ impl Store for Flaky {
         self.store.body(event, format).await
     }
 
-    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        self.store.held_webhooks().await
+    async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
+        self.store.held_webhooks(held, due_by).await
     }
 
-    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        self.store.failing_webhooks().await
-    }
-
-    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
-        self.store.is_well(instance, webhook_id).await
+    async fn newest_attempts(&self, webhooks: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError> {
+        self.store.newest_attempts(webhooks).await
     }
 
     async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
         self.store.failing(endpoints, apart).await
     }
 
-    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
-        self.store.take_held(take).await
+    async fn take_held(&self, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        self.store.take_held(webhooks, take).await
     }
 
     async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {

@@ -2,29 +2,24 @@
 
 use sqlx::PgPool;
 
-use crate::store::{Endpoint, FailingEndpoint};
+use crate::store::{Endpoint, FailingEndpoint, NewestAttempt};
 
-/// Goes from one webhook to the next in the index, however many rows each has.
-pub(super) async fn failing_webhooks(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 AND hold_reason = 7 UNION ALL \
-         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND hold_reason = 7 AND webhook_id > w.id) FROM w \
-         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
+/// For each webhook two steps into the index by webhook, status and time.
+pub(super) async fn newest_attempts(
+    pool: &PgPool,
+    webhooks: &[(String, i64)],
+) -> Result<Vec<NewestAttempt>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT a.webhook_id, a.status, a.made, a.started_at, a.duration_us \
+         FROM UNNEST($1::text[], $2::bigint[]) AS w (instance, id) CROSS JOIN (VALUES (1), (2)) AS s (status) \
+         CROSS JOIN LATERAL (SELECT * FROM attempts WHERE instance = w.instance AND webhook_id = w.id \
+         AND status = s.status ORDER BY started_at DESC LIMIT 1) AS a",
     )
+    .bind(webhooks.iter().map(|webhook| webhook.0.as_str()).collect::<Vec<_>>())
+    .bind(webhooks.iter().map(|webhook| webhook.1).collect::<Vec<_>>())
     .fetch_all(pool)
     .await
-}
-
-/// Ends without an attempt count as failures here: they pass with the next success.
-pub(super) async fn is_well(pool: &PgPool, instance: &str, webhook_id: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT coalesce((SELECT max(started_at) FROM attempts WHERE instance = $1 AND webhook_id = $2 AND status = 2), 0) \
-         > coalesce((SELECT max(started_at) FROM attempts WHERE instance = $1 AND webhook_id = $2 AND status = 1), 0)",
-    )
-    .bind(instance)
-    .bind(webhook_id)
-    .fetch_one(pool)
-    .await
+    .map(NewestAttempt::of_each)
 }
 
 /// For each endpoint a few steps into the index by webhook, status and time, however many attempts it has.

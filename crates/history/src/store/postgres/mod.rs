@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
-    Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position,
+    Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -255,24 +255,20 @@ impl Store for Postgres {
         self.run(self.read_body(event, format)).await.map(|body| body.map(Bytes::from))
     }
 
-    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        self.run(release::held_webhooks(&self.pool)).await
+    async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
+        self.run(release::held_webhooks(&self.pool, held, due_by)).await
     }
 
-    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        self.run(endpoints::failing_webhooks(&self.pool)).await
-    }
-
-    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
-        self.run(endpoints::is_well(&self.pool, instance, webhook_id)).await
+    async fn newest_attempts(&self, webhooks: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError> {
+        self.run(endpoints::newest_attempts(&self.pool, webhooks)).await
     }
 
     async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
         self.run(endpoints::failing(&self.pool, endpoints, apart)).await
     }
 
-    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
-        self.run(release::take_held(&self.pool, take)).await
+    async fn take_held(&self, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        self.run(release::take_held(&self.pool, webhooks, take)).await
     }
 
     async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {

@@ -9,18 +9,11 @@ use uuid::Uuid;
 use super::begin::begin;
 use crate::{
     model::{Delivery, HoldReason, WaitState},
-    store::{Held, Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
+    store::{Held, Released, TakeHeld, TakeTests, Waiting, by_kind, held_webhooks, list::delivery_columns},
 };
 
-/// Goes from one webhook to the next in the index, however many rows each has.
-pub(super) async fn held_webhooks(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 UNION ALL \
-         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND webhook_id > w.id) FROM w \
-         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
-    )
-    .fetch_all(pool)
-    .await
+pub(super) async fn held_webhooks(pool: &PgPool, held: Held, due_by: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(by_kind!(held, held_webhooks)).bind(due_by).fetch_all(pool).await
 }
 
 #[derive(FromRow)]
@@ -41,17 +34,18 @@ struct BodyRow {
 }
 
 /// Takes what is held for its webhook.
-async fn take_for_webhook(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+async fn take_for_news(pool: &PgPool, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
     sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = $1, not_before = $1, config_version = $3 \
-         WHERE delivery_id = ANY(ARRAY(\
-         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = $2 AND (config_version <= $3 \
-         OR due_at < $6) AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 FOR UPDATE SKIP LOCKED)) RETURNING ",
+         WHERE delivery_id = ANY(ARRAY(SELECT h.delivery_id FROM UNNEST($2::bigint[]) AS w (id) CROSS JOIN LATERAL (\
+         SELECT delivery_id FROM pending WHERE state = 2 AND hold_reason < 3 AND webhook_id = w.id \
+         AND (config_version <= $3 OR due_at < $6) AND leased_until <= $4 AND not_before <= $4 ORDER BY since LIMIT $5 \
+         FOR UPDATE SKIP LOCKED) AS h)) RETURNING ",
         delivery_columns!(),
         ", number, generation, manual"
     ))
     .bind(take.leased_until)
-    .bind(take.webhook_id)
+    .bind(webhooks)
     .bind(take.config_version)
     .bind(take.now)
     .bind(take.limit)
@@ -65,29 +59,26 @@ macro_rules! take_timed {
     ($condition:literal) => {
         concat!(
             "UPDATE pending SET generation = generation + 1, leased_until = $1 WHERE delivery_id = ANY(ARRAY(\
-             SELECT delivery_id FROM pending WHERE state = 2 AND ",
+             SELECT h.delivery_id FROM UNNEST($2::bigint[]) AS w (id) CROSS JOIN LATERAL (\
+             SELECT delivery_id FROM pending WHERE ",
             $condition,
-            " AND webhook_id = $2 AND leased_until <= $3 ORDER BY due_at LIMIT greatest(0, $4 - (\
-             SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = $2)) \
-             FOR UPDATE SKIP LOCKED)) RETURNING ",
+            " AND webhook_id = w.id AND due_at <= $5 AND leased_until <= $3 ORDER BY due_at LIMIT greatest(0, $4 - (\
+             SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = w.id)) \
+             FOR UPDATE SKIP LOCKED) AS h)) RETURNING ",
             delivery_columns!(),
             ", number, generation, manual"
         )
     };
 }
 
-/// Takes what is held for other things than news; see [`Held`]. Each condition is that of an index.
-async fn take_timed(pool: &PgPool, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
-    let statement = match take.held {
-        Held::Failing => take_timed!("hold_reason = 7 AND due_at <= $3"),
-        Held::Recovered => take_timed!("hold_reason = 7"),
-        Held::UntilTime | Held::ForNews => take_timed!("hold_reason >= 3 AND hold_reason <> 7 AND due_at <= $3"),
-    };
-    sqlx::query_as(statement)
+/// Takes what is held for other things than news.
+async fn take_timed(pool: &PgPool, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(by_kind!(take.held, take_timed))
         .bind(take.leased_until)
-        .bind(take.webhook_id)
+        .bind(webhooks)
         .bind(take.now)
         .bind(take.limit)
+        .bind(take.due_by())
         .fetch_all(pool)
         .await
 }
@@ -110,10 +101,10 @@ pub(super) async fn take_tests(pool: &PgPool, take: TakeTests) -> Result<Vec<Rel
     with_bodies(pool, taken, take.leased_until).await
 }
 
-pub(super) async fn take_held(pool: &PgPool, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
+pub(super) async fn take_held(pool: &PgPool, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
     let taken = match take.held {
-        Held::ForNews => take_for_webhook(pool, take).await?,
-        Held::UntilTime | Held::Failing | Held::Recovered => take_timed(pool, take).await?,
+        Held::ForNews => take_for_news(pool, webhooks, take).await?,
+        Held::Busy | Held::Failing | Held::UntilTime => take_timed(pool, webhooks, take).await?,
     };
     with_bodies(pool, taken, take.leased_until).await
 }

@@ -3,29 +3,22 @@
 use sqlx::SqlitePool;
 
 use super::rows::read;
-use crate::store::{Endpoint, FailingEndpoint};
+use crate::store::{Endpoint, FailingEndpoint, NewestAttempt};
 
-/// Goes from one webhook to the next in the index, however many rows each has.
-pub(super) async fn failing_webhooks(readers: &SqlitePool) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 AND hold_reason = 7 UNION ALL \
-         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND hold_reason = 7 AND webhook_id > w.id) FROM w \
-         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
-    )
-    .fetch_all(readers)
+/// For each webhook two steps into the index by webhook, status and time.
+pub(super) async fn newest_attempts(
+    readers: &SqlitePool,
+    webhooks: &[(String, i64)],
+) -> Result<Vec<NewestAttempt>, sqlx::Error> {
+    let before = "SELECT a.webhook_id, a.status, a.made, a.started_at, a.duration_us FROM (";
+    let after = ") AS w CROSS JOIN (SELECT 1 AS status UNION ALL SELECT 2) AS s CROSS JOIN attempts AS a ON a.rowid = (\
+         SELECT rowid FROM attempts WHERE instance = w.column1 AND webhook_id = w.column2 AND status = s.status \
+         ORDER BY started_at DESC LIMIT 1)";
+    read(&mut *readers.acquire().await?, (before, after), webhooks, |row, (instance, webhook_id)| {
+        row.push_bind(instance.clone()).push_bind(*webhook_id);
+    })
     .await
-}
-
-/// Ends without an attempt count as failures here: they pass with the next success.
-pub(super) async fn is_well(readers: &SqlitePool, instance: &str, webhook_id: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT coalesce((SELECT max(started_at) FROM attempts WHERE instance = ?1 AND webhook_id = ?2 AND status = 2), 0) \
-         > coalesce((SELECT max(started_at) FROM attempts WHERE instance = ?1 AND webhook_id = ?2 AND status = 1), 0)",
-    )
-    .bind(instance)
-    .bind(webhook_id)
-    .fetch_one(readers)
-    .await
+    .map(NewestAttempt::of_each)
 }
 
 /// For each endpoint a few steps into the index by webhook, status and time, however many attempts it has.

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, ListQuery, Position, Released, Stats, StatsQuery,
-    Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
+    Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position,
+    Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
     list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
     read::{self, WholeRow, whole_columns},
 };
@@ -209,24 +209,21 @@ impl Store for Sqlite {
         Ok(body.map(Bytes::from))
     }
 
-    async fn held_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        release::held_webhooks(&self.readers).await.map_err(|error| self.failed(error))
+    async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
+        release::held_webhooks(&self.readers, held, due_by).await.map_err(|error| self.failed(error))
     }
 
-    async fn failing_webhooks(&self) -> Result<Vec<i64>, StoreError> {
-        endpoints::failing_webhooks(&self.readers).await.map_err(|error| self.failed(error))
-    }
-
-    async fn is_well(&self, instance: &str, webhook_id: i64) -> Result<bool, StoreError> {
-        endpoints::is_well(&self.readers, instance, webhook_id).await.map_err(|error| self.failed(error))
+    async fn newest_attempts(&self, webhooks: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError> {
+        endpoints::newest_attempts(&self.readers, webhooks).await.map_err(|error| self.failed(error))
     }
 
     async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
         endpoints::failing(&self.readers, endpoints, apart).await.map_err(|error| self.failed(error))
     }
 
-    async fn take_held(&self, take: TakeHeld) -> Result<Vec<Released>, StoreError> {
-        self.writer.run(|answer| Job::TakeHeld { take, answer }).await
+    async fn take_held(&self, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, StoreError> {
+        let webhooks = webhooks.to_vec();
+        self.writer.run(|answer| Job::TakeHeld { webhooks, take, answer }).await
     }
 
     async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {

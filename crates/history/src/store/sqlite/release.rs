@@ -9,18 +9,11 @@ use uuid::Uuid;
 use super::rows::{read, write};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
-    store::{Held, Released, TakeHeld, TakeTests, Waiting, list::delivery_columns},
+    store::{Held, Released, TakeHeld, TakeTests, Waiting, by_kind, held_webhooks, list::delivery_columns},
 };
 
-/// Goes from one webhook to the next in the index, however many rows each has.
-pub(super) async fn held_webhooks(readers: &SqlitePool) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE state = 2 UNION ALL \
-         SELECT (SELECT min(webhook_id) FROM pending WHERE state = 2 AND webhook_id > w.id) FROM w \
-         WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL",
-    )
-    .fetch_all(readers)
-    .await
+pub(super) async fn held_webhooks(readers: &SqlitePool, held: Held, due_by: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(by_kind!(held, held_webhooks)).bind(due_by).fetch_all(readers).await
 }
 
 #[derive(FromRow)]
@@ -33,7 +26,11 @@ struct Taken {
 }
 
 /// Takes what is held for its webhook.
-async fn take_for_webhook(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
+async fn take_for_news(
+    connection: &mut SqliteConnection,
+    webhook_id: i64,
+    take: TakeHeld,
+) -> Result<Vec<Taken>, sqlx::Error> {
     sqlx::query_as(concat!(
         "UPDATE pending SET generation = generation + 1, leased_until = ?1, not_before = ?1, config_version = ?3 \
          WHERE delivery_id IN (\
@@ -43,7 +40,7 @@ async fn take_for_webhook(connection: &mut SqliteConnection, take: TakeHeld) -> 
         ", number, generation, manual"
     ))
     .bind(take.leased_until)
-    .bind(take.webhook_id)
+    .bind(webhook_id)
     .bind(take.config_version)
     .bind(take.now)
     .bind(take.limit)
@@ -57,9 +54,9 @@ macro_rules! take_timed {
     ($condition:literal) => {
         concat!(
             "UPDATE pending SET generation = generation + 1, leased_until = ?1 WHERE delivery_id IN (\
-             SELECT delivery_id FROM pending WHERE state = 2 AND ",
+             SELECT delivery_id FROM pending WHERE ",
             $condition,
-            " AND webhook_id = ?2 AND leased_until <= ?3 ORDER BY due_at LIMIT max(0, ?4 - (\
+            " AND webhook_id = ?2 AND due_at <= ?5 AND leased_until <= ?3 ORDER BY due_at LIMIT max(0, ?4 - (\
              SELECT count(*) FROM pending WHERE state = 1 AND generation > 0 AND webhook_id = ?2))) RETURNING ",
             delivery_columns!(),
             ", number, generation, manual"
@@ -67,18 +64,18 @@ macro_rules! take_timed {
     };
 }
 
-/// Takes what is held for other things than news; see [`Held`]. Each condition is that of an index.
-async fn take_timed(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Taken>, sqlx::Error> {
-    let statement = match take.held {
-        Held::Failing => take_timed!("hold_reason = 7 AND due_at <= ?3"),
-        Held::Recovered => take_timed!("hold_reason = 7"),
-        Held::UntilTime | Held::ForNews => take_timed!("hold_reason >= 3 AND hold_reason <> 7 AND due_at <= ?3"),
-    };
-    sqlx::query_as(statement)
+/// Takes what is held for other things than news.
+async fn take_timed(
+    connection: &mut SqliteConnection,
+    webhook_id: i64,
+    take: TakeHeld,
+) -> Result<Vec<Taken>, sqlx::Error> {
+    sqlx::query_as(by_kind!(take.held, take_timed))
         .bind(take.leased_until)
-        .bind(take.webhook_id)
+        .bind(webhook_id)
         .bind(take.now)
         .bind(take.limit)
+        .bind(take.due_by())
         .fetch_all(connection)
         .await
 }
@@ -104,11 +101,18 @@ pub(super) async fn take_tests(
     with_bodies(connection, taken, take.leased_until).await
 }
 
-pub(super) async fn take_held(connection: &mut SqliteConnection, take: TakeHeld) -> Result<Vec<Released>, sqlx::Error> {
-    let taken = match take.held {
-        Held::ForNews => take_for_webhook(connection, take).await?,
-        Held::UntilTime | Held::Failing | Held::Recovered => take_timed(connection, take).await?,
-    };
+pub(super) async fn take_held(
+    connection: &mut SqliteConnection,
+    webhooks: &[i64],
+    take: TakeHeld,
+) -> Result<Vec<Released>, sqlx::Error> {
+    let mut taken = Vec::new();
+    for webhook_id in webhooks {
+        taken.extend(match take.held {
+            Held::ForNews => take_for_news(connection, *webhook_id, take).await?,
+            Held::Busy | Held::Failing | Held::UntilTime => take_timed(connection, *webhook_id, take).await?,
+        });
+    }
     with_bodies(connection, taken, take.leased_until).await
 }
 

@@ -33,7 +33,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Open { events: Vec<OpenEvent>, now: i64, answer: Answer<Vec<Opened>> },
     Record { records: Arc<[Record]>, answer: Answer<()> },
-    TakeHeld { take: TakeHeld, answer: Answer<Vec<Released>> },
+    TakeHeld { webhooks: Vec<i64>, take: TakeHeld, answer: Answer<Vec<Released>> },
     TakeTests { take: TakeTests, answer: Answer<Vec<Released>> },
     QueueTest { test: Test, answer: Answer<Option<Released>> },
     Retry { retry: Retry, answer: Answer<Result<Released, NoRetry>> },
@@ -78,7 +78,9 @@ impl Job {
         match self {
             Self::Open { events, now, .. } => open::open(connection, events, *now).await.map(Done::Opened),
             Self::Record { records, .. } => record::record(connection, records).await.map(|()| Done::Nothing),
-            Self::TakeHeld { take, .. } => release::take_held(connection, *take).await.map(Done::Taken),
+            Self::TakeHeld { webhooks, take, .. } => {
+                release::take_held(connection, webhooks, *take).await.map(Done::Taken)
+            }
             Self::TakeTests { take, .. } => release::take_tests(connection, *take).await.map(Done::Taken),
             Self::QueueTest { test, .. } => manual::queue_test(connection, test).await.map(Done::QueuedTest),
             Self::Retry { retry, .. } => manual::retry(connection, retry).await.map(Done::Retried),
