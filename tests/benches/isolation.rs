@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release --workspace --bins --all-features
-//! cargo bench -p blackbox --all-features --bench isolation
+//! cargo bench -p blackbox --all-features --bench isolation [-- embedded | -- distributed]
 //! ```
 //!
 //! 200 webhooks on one receiver: 160 healthy ones, 20 that hang until the time-out and are selected by half of all events,
@@ -34,7 +34,7 @@ const CALM: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(5);
 
 fn main() {
-    for mode in [Mode::Embedded, Mode::Distributed] {
+    for mode in Mode::asked() {
         blackbox::run_test(measure(mode));
     }
 }

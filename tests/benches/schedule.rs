@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo build --release --workspace --bins --all-features
-//! cargo bench -p blackbox --all-features --bench schedule
+//! cargo bench -p blackbox --all-features --bench schedule [-- embedded | -- distributed]
 //! ```
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ const FORM: Form = Form {
 };
 
 fn main() {
-    for mode in [Mode::Embedded, Mode::Distributed] {
+    for mode in Mode::asked() {
         blackbox::run_test(measure(mode, FORM));
     }
 }

@@ -79,9 +79,11 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// When failed attempts are repeated.
     pub schedule: RetrySchedule,
-    /// Attempts under way at once; retries have half as many beside, and so have attempts to slow endpoints.
+    /// Attempts under way at once, but for those to slow endpoints; retries have half as many beside.
     pub max_in_flight: u16,
-    /// Attempts under way at once for a webhook whose endpoint is slow.
+    /// Attempts under way at once to slow endpoints; for one instance half of it.
+    pub max_in_flight_slow: u16,
+    /// Of these, for one webhook.
     pub max_in_flight_per_slow_webhook: u16,
     /// How long an endpoint must have failed for attempts to it to be spaced; zero: for ever.
     pub breaker_after: Duration,
@@ -111,6 +113,7 @@ impl Settings {
             connect_timeout: delivery.connect_timeout.0,
             schedule: delivery.retry_schedule.0.clone(),
             max_in_flight: delivery.max_in_flight,
+            max_in_flight_slow: delivery.max_in_flight_slow,
             max_in_flight_per_slow_webhook: delivery.max_in_flight_per_slow_webhook,
             breaker_after: delivery.breaker_after.0,
         })
@@ -149,13 +152,13 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
         slow_after: SLOW_AFTER,
         timeout: settings.timeout,
         webhook: usize::from(settings.max_in_flight_per_slow_webhook.max(1)),
-        room: cap / 2,
+        room: usize::from(settings.max_in_flight_slow.max(1)),
     });
     let breaker = Arc::new(Breaker::new(settings.breaker_after));
     let delivering = Arc::new(Delivering {
         webhooks: Arc::clone(&webhooks),
         poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
-        recorder: recorder::start(parts.records, usize::from(settings.max_in_flight) * 2, tasks),
+        recorder: recorder::start(parts.records, cap * 2, tasks),
         broker: Arc::clone(&parts.broker),
         schedule: settings.schedule.clone(),
         clock: Arc::clone(&parts.clock),

@@ -4,6 +4,7 @@
 mod auth;
 pub mod config;
 mod credential;
+mod descriptors;
 mod dns;
 mod failure;
 mod follow;

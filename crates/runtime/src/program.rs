@@ -9,7 +9,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use crate::{Health, Tasks, config::Config};
+use crate::{Health, Tasks, config::Config, descriptors};
 
 /// Why a program ended otherwise than asked to.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +52,12 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what the program serves.
+    /// Binds what the program serves, once it may have as many connections as it can get.
     ///
     /// # Errors
     /// An address that cannot be listened on.
     pub async fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
+        descriptors::raise_limit();
         Ok(Self {
             http: if http { Some(listen("http.listen", config.http.listen).await?) } else { None },
             grpc: if grpc { Some(listen("grpc.listen", config.grpc.listen).await?) } else { None },

@@ -39,6 +39,16 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Those that a benchmark was asked for: `embedded` or `distributed` after `--`; without, both.
+    #[must_use]
+    pub fn asked() -> Vec<Self> {
+        let asked: Vec<String> = std::env::args().collect();
+        let named = |(name, _): &(&str, Self)| asked.iter().any(|argument| argument == name);
+        let all = [("embedded", Self::Embedded), ("distributed", Self::Distributed)];
+        let one: Vec<_> = all.into_iter().filter(named).map(|(_, mode)| mode).collect();
+        if one.is_empty() { all.map(|(_, mode)| mode).into() } else { one }
+    }
+
     /// The programs that run.
     #[must_use]
     pub fn services(self) -> &'static [Service] {

@@ -27,7 +27,8 @@ const GRACE: Duration = Duration::from_secs(1);
 async fn start(mode: Mode) -> Product {
     let schedule = r#"["0s", "2s", "30s"]"#;
     let product = Product::prepare(mode).set("delivery.max_in_flight", "16").set("delivery.retry_schedule", schedule);
-    product.set("delivery.max_in_flight_per_slow_webhook", "4").set("delivery.timeout", "4s").start().await
+    let product = product.set("delivery.max_in_flight_slow", "8").set("delivery.max_in_flight_per_slow_webhook", "4");
+    product.set("delivery.timeout", "4s").start().await
 }
 
 async fn hanging_endpoints_disturb_nobody_and_lose_nothing(mode: Mode) {

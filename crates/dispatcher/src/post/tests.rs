@@ -70,6 +70,7 @@ fn poster_with(allowed: &[&str], resolver: Arc<dyn Resolver>, clock: Arc<dyn Clo
         connect_timeout: Duration::from_millis(400),
         schedule: domain::RetrySchedule::default(),
         max_in_flight: 10,
+        max_in_flight_slow: 5,
         max_in_flight_per_slow_webhook: 2,
         breaker_after: Duration::ZERO,
     };

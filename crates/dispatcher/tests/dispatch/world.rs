@@ -216,6 +216,7 @@ impl Bench {
             connect_timeout: LIMIT,
             schedule: RetrySchedule::default(),
             max_in_flight: room,
+            max_in_flight_slow: room / 2,
             max_in_flight_per_slow_webhook: 2,
             breaker_after: BREAKER_AFTER,
         };

@@ -15,11 +15,14 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(must(key, &format!("be longer than {period}, such as {example}")));
         }
     }
-    if delivery.max_in_flight_per_slow_webhook == 0 {
-        return Err(must("delivery.max_in_flight_per_slow_webhook", "be at least 1, such as 32"));
-    }
-    if delivery.max_in_flight == 0 {
-        return Err(must("delivery.max_in_flight", "be at least 1, such as 512"));
+    for (key, bound, example) in [
+        ("delivery.max_in_flight", delivery.max_in_flight, 512),
+        ("delivery.max_in_flight_slow", delivery.max_in_flight_slow, 1024),
+        ("delivery.max_in_flight_per_slow_webhook", delivery.max_in_flight_per_slow_webhook, 32),
+    ] {
+        if bound == 0 {
+            return Err(must(key, &format!("be at least 1, such as {example}")));
+        }
     }
     if delivery.deactivate_after.0 > LONGEST_FAILING.0 {
         let rule = "be at most 144h, such as 120h: history may keep attempts for no longer than 7 days; 0s is never";

@@ -118,9 +118,11 @@ pub struct Delivery {
     pub connect_timeout: Period,
     /// Waits between attempts; there is one attempt more.
     pub retry_schedule: Schedule,
-    /// Attempts under way at once in one dispatcher.
+    /// Attempts under way at once in one dispatcher, but for those to slow endpoints.
     pub max_in_flight: u16,
-    /// Of these, for a webhook whose endpoint is slow (over a second).
+    /// Attempts under way at once to endpoints that are slow (over a second); for one instance half of it.
+    pub max_in_flight_slow: u16,
+    /// Of these, for one webhook.
     pub max_in_flight_per_slow_webhook: u16,
     /// How long an endpoint must have failed, without one success, for attempts to it to be spaced; `0s`: never.
     pub breaker_after: Period,
@@ -209,6 +211,7 @@ impl Default for Delivery {
             connect_timeout: Period::from_secs(5),
             retry_schedule: Schedule::default(),
             max_in_flight: 512,
+            max_in_flight_slow: 1024,
             max_in_flight_per_slow_webhook: 32,
             breaker_after: Period::from_secs(15 * 60),
             deactivate_after: Period::from_secs(5 * 24 * 3600),

@@ -43,11 +43,16 @@ use counts::Shards;
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 const SCHEMA: &str = "history";
 const CONNECTIONS: u32 = 12;
-/// A plan that was made for a small table and kept would read a whole large one; for batches planning is cheap.
-const PLANS: (&str, &str) = ("plan_cache_mode", "force_custom_plan");
-/// Every statement here has its index, but until a new table is analysed for the first time PostgreSQL takes a delivery
-/// to have thousands of attempts, and would rather read them all.
-const INDEXES: (&str, &str) = ("enable_seqscan", "off");
+/// Every statement here goes by keys and has its index. But what is known of tables that grow and shrink as fast as these
+/// is always late: a table taken for small would be read whole, for each row of a batch even, and a plan that was made for
+/// one and kept would do so for ever. So plans are made anew (for batches that is cheap), and of indexes.
+const PLANS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_custom_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+];
 /// How long the server works for nobody: a statement may not hang on somebody's locks, and the locks of a program whose
 /// host has gone silent are freed. Not for migrations, which may take their time.
 const LIMITS: [(&str, &str); 5] = [
@@ -72,7 +77,8 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Address::new("(unreadable)", SETTING).cannot_open(error))?
         .application_name("testmo-history")
-        .options([("search_path", SCHEMA), PLANS, INDEXES]);
+        .options([("search_path", SCHEMA)])
+        .options(PLANS);
     let database = options.get_database().unwrap_or(options.get_username());
     let address = Address::new(format_args!("{}:{}/{database}", options.get_host(), options.get_port()), SETTING);
 
