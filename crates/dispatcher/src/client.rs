@@ -30,10 +30,15 @@ use hyper_util::{
 use runtime::Resolver;
 use tower::{BoxError, Service};
 
-use crate::{Settings, gate::Gate, tls};
+use crate::{
+    Settings,
+    gate::Gate,
+    stopwatch::{self, Mark, Plain},
+    tls,
+};
 
 /// A client of one TLS mode.
-pub(crate) type Client = HyperClient<Gate<HttpsConnector<HttpConnector<Guarded>>>, Full<Bytes>>;
+pub(crate) type Client = HyperClient<Gate<HttpsConnector<Plain<HttpConnector<Guarded>>>>, Full<Bytes>>;
 
 /// Shorter than the usual keep-alive of receivers (Node.js: 5 s): a connection that the other side is about to close
 /// would cost an attempt.
@@ -74,7 +79,7 @@ fn client(tls: rustls::ClientConfig, guarded: Guarded, connect_timeout: Duration
     // Shares the time among the addresses that are tried.
     tcp.set_connect_timeout(Some(connect_timeout));
     let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Plain(tcp));
     HyperClient::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_timer(TokioTimer::new())
@@ -114,6 +119,7 @@ impl Service<Name> for Guarded {
         Box::pin(async move {
             let known = policy.check_name(name.as_str())?;
             let addresses = if known.is_empty() {
+                stopwatch::mark(Mark::Lookup);
                 let answer = tokio::time::timeout(patience, resolver.resolve(name.as_str())).await;
                 answer.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())).map_err(LookupFailed)?
             } else {
@@ -121,6 +127,7 @@ impl Service<Name> for Guarded {
             };
             // One bad address refuses the name: which one is dialled is chance.
             addresses.iter().try_for_each(|address| policy.check(*address))?;
+            stopwatch::mark(Mark::Checked);
             let dialled: Vec<_> = some_of_each_family(&addresses).map(|address| SocketAddr::new(address, 0)).collect();
             Ok(dialled.into_iter())
         })

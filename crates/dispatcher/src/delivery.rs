@@ -9,7 +9,7 @@ use prost::Message as _;
 use proto::{
     convert,
     internal::v1::{
-        Attempt, AttemptRecord, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, RecordedHeader,
+        Attempt, AttemptRecord, AttemptTimings, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, RecordedHeader,
         attempt_record::What,
     },
 };
@@ -28,6 +28,7 @@ use crate::{
     post::{Letter, Posted, Poster},
     recorder::Recorder,
     retry_after::retry_after,
+    stopwatch::Timings,
     webhooks::{Found, Webhook, Webhooks},
 };
 
@@ -40,13 +41,26 @@ pub(crate) struct Job {
     pub(crate) delivery_id: Uuid,
     pub(crate) number: i32,
     pub(crate) generation: i32,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     /// Whether somebody asked for this attempt, so that no other follows it by itself.
     pub(crate) manual: bool,
     /// Whether history may not have the body, so that the record must carry it.
     pub(crate) unopened: bool,
     /// When the event was accepted, for the first attempt's latency.
     pub(crate) accepted_at: Option<Timestamp>,
+}
+
+/// What is sent, with its digest, which is worked out once for all who get it.
+#[derive(Clone)]
+pub(crate) struct Body {
+    bytes: Bytes,
+    sha256: Bytes,
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self { sha256: Bytes::copy_from_slice(&domain::body_sha256(&bytes)), bytes }
+    }
 }
 
 impl Job {
@@ -181,7 +195,7 @@ impl Delivering {
             event_type: &job.delivery.event_type,
             delivery_id: job.delivery_id,
             number: job.number,
-            body: job.body.clone(),
+            body: job.body.bytes.clone(),
         };
         let recipient = Recipient::new(&self.webhooks, webhook.id, job.delivery.is_test);
         let posted = gate::attempt_for(recipient, self.poster.post(&letter)).await?;
@@ -218,7 +232,7 @@ impl Delivering {
                 Next::Queued(now.plus(wait))
             }
         };
-        let attempt = attempt(posted, webhook, &next);
+        let attempt = Attempt { body_sha256: job.body.sha256.clone(), ..attempt(posted, webhook, &next) };
         self.recorder.record(record(job, What::Attempt(attempt))).await
     }
 
@@ -229,7 +243,7 @@ impl Delivering {
             number: job.number + 1,
             // History counts from zero for each attempt.
             generation: 0,
-            body: job.body.clone(),
+            body: job.body.bytes.clone(),
             manual: false,
         };
         let message = Outgoing {
@@ -237,7 +251,7 @@ impl Delivering {
             delay: wait,
             body: task.encode_to_vec().into(),
             message_id: domain::entry_id(job.delivery_id, u32::try_from(task.number).unwrap_or_default()),
-            traceparent: None,
+            traceparent: convert::traceparent(&job.delivery.trace),
         };
         let mut failures: u32 = 0;
         loop {
@@ -262,7 +276,7 @@ impl Delivering {
 }
 
 fn record(job: Job, what: What) -> AttemptRecord {
-    let body = if job.unopened { job.body } else { Bytes::new() };
+    let body = if job.unopened { job.body.bytes } else { Bytes::new() };
     AttemptRecord { delivery: Some(job.delivery), number: job.number, body, what: Some(what) }
 }
 
@@ -292,7 +306,7 @@ fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
     };
     Attempt {
         started_at: posted.started_at.as_micros(),
-        duration_us: i64::try_from(posted.duration.as_micros()).unwrap_or(i64::MAX),
+        duration_us: micros(posted.timings.total),
         delivered: error_class.is_empty(),
         response_code,
         error_class,
@@ -305,7 +319,24 @@ fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
         response_truncated,
         next_due_at,
         next_held: next_held.into(),
+        body_sha256: Bytes::new(),
+        secret_ids: posted.secret_ids,
+        timings: Some(timings(&posted.timings)),
     }
+}
+
+fn timings(timings: &Timings) -> AttemptTimings {
+    AttemptTimings {
+        dns_us: timings.dns.map(micros),
+        connect_us: timings.connect.map(micros),
+        tls_us: timings.tls.map(micros),
+        first_byte_us: timings.first_byte.map(micros),
+        connection_reused: timings.reused,
+    }
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The delivery of an event to a webhook, as messages and records name it.
@@ -321,6 +352,7 @@ pub(crate) fn reference(event: &EventRef, webhook_id: i64, kind: WebhookKind) ->
         matched_at: event.matched_at.as_micros(),
         format: kind.name().to_owned(),
         is_test: false,
+        trace: event.trace.clone(),
     };
     (delivery_id, delivery)
 }
@@ -332,4 +364,6 @@ pub(crate) struct EventRef {
     pub(crate) kind: domain::EventType,
     pub(crate) project: i64,
     pub(crate) matched_at: Timestamp,
+    /// Its trace context, as messages have it.
+    pub(crate) trace: Bytes,
 }

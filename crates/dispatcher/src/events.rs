@@ -1,7 +1,10 @@
 //! The hot path: a batch of events is matched against webhooks that are not older than the batch, opened with history in
 //! one call, and its first attempts start straight from the event's message.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use broker::{Consumer, Incoming, Lane};
 use bytes::Bytes;
@@ -16,7 +19,7 @@ use runtime::Tasks;
 use tokio::sync::Semaphore;
 
 use crate::{
-    delivery::{Delivering, EventRef, Job, reference},
+    delivery::{Body as Sent, Delivering, EventRef, Job, reference},
     guard,
     opening::{Opened, Opening},
     webhooks::{Matches, Webhook},
@@ -157,6 +160,7 @@ fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Ac
         kind: data.event_type(),
         project: event.project.as_ref().ok_or("no project in the event")?.id,
         matched_at: delivering.clock.now(),
+        trace: accepted.trace.clone(),
     };
     Ok((reference, accepted, event))
 }
@@ -281,14 +285,19 @@ async fn dispatch(
 
 fn jobs(matched: &mut Matched, opened: &Opened) -> Result<Vec<Job>, String> {
     let mut jobs = Vec::new();
+    let mut bodies: HashMap<WebhookKind, Sent> = HashMap::new();
     for (webhook_id, kind) in matched.wanted(opened)? {
         let (delivery_id, delivery) = reference(&matched.event, webhook_id, kind);
+        let body = match bodies.entry(kind) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(unknown) => unknown.insert(matched.bodies.get(kind)?.into()).clone(),
+        };
         jobs.push(Job {
             delivery,
             delivery_id,
             number: 1,
             generation: 0,
-            body: matched.bodies.get(kind)?,
+            body,
             manual: false,
             unopened: opened.unrecorded,
             accepted_at: Some(matched.accepted_at),

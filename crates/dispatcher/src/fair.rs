@@ -12,6 +12,8 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
+use crate::stopwatch::OpenedFor;
+
 /// Reads of an answer without giving way: most answers need one.
 const READS: usize = 4;
 
@@ -22,11 +24,12 @@ pub(crate) struct Fair<T> {
     reads: usize,
     /// Whether others have had their turn since the last read.
     gave_way: bool,
+    opened_for: OpenedFor,
 }
 
 impl<T> Fair<T> {
-    pub(crate) const fn new(connection: T) -> Self {
-        Self { connection, reads: 0, gave_way: false }
+    pub(crate) const fn new(connection: T, opened_for: OpenedFor) -> Self {
+        Self { connection, reads: 0, gave_way: false, opened_for }
     }
 }
 
@@ -74,7 +77,7 @@ impl<T: Write + Unpin> Write for Fair<T> {
 
 impl<T: Connection> Connection for Fair<T> {
     fn connected(&self) -> Connected {
-        self.connection.connected()
+        self.connection.connected().extra(self.opened_for.clone())
     }
 }
 
@@ -89,7 +92,7 @@ mod tests {
     async fn others_have_their_turn_while_there_is_more_to_read() {
         // As much as there is room for is always there to be read.
         let endless = TokioIo::new(tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink()));
-        let mut fair = TokioIo::new(Fair::new(endless));
+        let mut fair = TokioIo::new(Fair::new(endless, OpenedFor::default()));
         let turns = std::cell::Cell::new(0);
         let reading = async {
             let mut buffer = [0; 64];

@@ -8,10 +8,12 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use http::Uri;
 use tower::{BoxError, Service};
 
 use crate::{
     fair::Fair,
+    stopwatch::{self, Mark},
     webhooks::{Found, Webhooks},
 };
 
@@ -75,9 +77,9 @@ impl<S> Gate<S> {
     }
 }
 
-impl<S, R> Service<R> for Gate<S>
+impl<S> Service<Uri> for Gate<S>
 where
-    S: Service<R, Error = BoxError>,
+    S: Service<Uri, Error = BoxError>,
     S::Future: Send + 'static,
 {
     type Response = Fair<S::Response>;
@@ -88,11 +90,14 @@ where
         self.connector.poll_ready(context)
     }
 
-    fn call(&mut self, target: R) -> Self::Future {
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let opened_for = stopwatch::dial(&target);
         let connecting = tokio::time::timeout(self.patience, self.connector.call(target));
         Box::pin(async move {
-            let connection = connecting.await.map_err(|_| TooSlow)??;
-            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(Fair::new(connection)) }
+            let connected = connecting.await;
+            opened_for.mark(Mark::Dialled);
+            let connection = connected.map_err(|_| TooSlow)??;
+            if is_withdrawn() { Err(Withdrawn.into()) } else { Ok(Fair::new(connection, opened_for)) }
         })
     }
 }

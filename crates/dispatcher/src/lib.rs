@@ -15,6 +15,7 @@
 //! | `tls.rs` | how receivers' certificates are checked, or are not |
 //! | `gate.rs` | a last look at the webhook when connecting has taken its time |
 //! | `fair.rs` | connections that flood keep nobody from the processor |
+//! | `stopwatch.rs` | where the time of an attempt goes |
 //! | `webhooks.rs` | webhooks as the subscription service has them |
 //! | `opening.rs` | opening events with history, and going on without it |
 //! | `history.rs` | the way to history, and whether it can be reached |
@@ -38,6 +39,7 @@ mod opening;
 mod post;
 mod recorder;
 mod retry_after;
+mod stopwatch;
 mod tasks;
 mod tls;
 mod webhooks;

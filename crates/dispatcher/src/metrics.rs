@@ -71,7 +71,7 @@ impl Metrics {
     pub(crate) fn attempted(&self, posted: &Posted, job: &Job) {
         let outcome = posted.error.as_ref().map_or("delivered", |(class, _): &(ErrorClass, String)| class.name());
         self.attempts.add(1, &[KeyValue::new("outcome", outcome)]);
-        self.duration.record(posted.duration.as_secs_f64(), &[]);
+        self.duration.record(posted.timings.total.as_secs_f64(), &[]);
         if let Some(accepted_at) = job.accepted_at {
             self.latency.record(posted.started_at.since(accepted_at).as_secs_f64(), &[]);
         }

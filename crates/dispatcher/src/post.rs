@@ -3,18 +3,19 @@
 use std::{error::Error, io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Secret, Timestamp, Verdict, classify_status};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Timestamp, Verdict, classify_status};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::HttpInfo;
-use tokio::{sync::Semaphore, time::Instant};
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpInfo, capture_connection};
+use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
     client::{Client, Clients, LookupFailed},
     gate::{TooSlow, Withdrawn},
+    stopwatch::{Mark, OpenedFor, Stopwatch, Timings},
     webhooks::Webhook,
 };
 
@@ -36,8 +37,10 @@ pub(crate) struct Letter<'a> {
 #[derive(Debug)]
 pub(crate) struct Posted {
     pub(crate) started_at: Timestamp,
-    pub(crate) duration: Duration,
+    pub(crate) timings: Timings,
     pub(crate) request_headers: Vec<(String, String)>,
+    /// The secrets that signed, the current one first.
+    pub(crate) secret_ids: Vec<i64>,
     pub(crate) remote_address: Option<SocketAddr>,
     pub(crate) answer: Option<Answer>,
     /// `None`: delivered.
@@ -71,10 +74,10 @@ impl Poster {
     /// was deactivated or deleted while connecting.
     pub(crate) async fn post(&self, letter: &Letter<'_>) -> Option<Posted> {
         let started_at = self.clock.now();
-        let started = Instant::now();
+        let watch = Stopwatch::start();
         let headers = headers(letter, started_at);
-        let mut progress = Progress::default();
-        let exchange = self.exchange(letter, headers.clone(), &mut progress);
+        let mut progress = Progress::new(Arc::clone(&watch));
+        let exchange = watch.time(self.exchange(letter, headers.clone(), &mut progress));
         let error = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
@@ -86,11 +89,13 @@ impl Poster {
         let status = progress.answer.as_ref().and_then(|answer| {
             classify_status(answer.status).map(|class| (class, format!("the endpoint answered {}", answer.status)))
         });
+        let connection = progress.connection();
         Some(Posted {
             started_at,
-            duration: started.elapsed(),
+            timings: watch.read(connection.get::<OpenedFor>()),
             request_headers: masked(&headers),
-            remote_address: progress.remote_address,
+            secret_ids: letter.webhook.secrets(started_at).map(|key| key.id).collect(),
+            remote_address: connection.get::<HttpInfo>().map(HttpInfo::remote_addr).or(progress.remote_address),
             answer: progress.answer,
             // A 2xx that breaks off is not known to be whole; a refusal is one, whatever becomes of its body.
             error: match status {
@@ -110,11 +115,10 @@ impl Poster {
         let literal = self.policy.check_host(url).map_err(|error| (ErrorClass::AddressRefused, refused(&error)))?;
         let client = self.clients.get(letter.webhook.allow_insecure);
         let request = request(url, headers, letter.body.clone())?;
-        // Until the client says it: where a literal leads is known, also if the deadline passes.
+        // Until there is a connection: where a literal leads is known, also if the deadline passes.
         let port = url.port_or_known_default().unwrap_or_default();
         progress.remote_address = literal.first().map(|address| SocketAddr::new(*address, port));
         let mut response = send(client, request, progress).await?;
-        progress.remote_address = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
         let answer = progress.answer.insert(Answer {
             status: response.status().as_u16(),
             headers: texts(response.headers()),
@@ -151,6 +155,7 @@ async fn send(
     mut request: Request<Full<Bytes>>,
     progress: &mut Progress,
 ) -> Result<Response<Incoming>, (ErrorClass, String)> {
+    progress.connection = Some(capture_connection(&mut request));
     let informational = Arc::new(Semaphore::new(0));
     let counted = Arc::clone(&informational);
     hyper::ext::on_informational(&mut request, move |_| counted.add_permits(1));
@@ -162,7 +167,7 @@ async fn send(
         }
         answer = client.request(request) => answer,
     };
-    answer.map_err(|error| {
+    answer.inspect(|_| progress.watch.mark(Mark::Answered)).map_err(|error| {
         if error.is_connect() {
             progress.remote_address = None;
             progress.withdrawn = causes(&error).any(|cause| cause.is::<Withdrawn>());
@@ -172,11 +177,31 @@ async fn send(
 }
 
 /// What is known when the deadline passes.
-#[derive(Default)]
 struct Progress {
+    watch: Arc<Stopwatch>,
+    /// The connection that the request is sent over, once there is one.
+    connection: Option<CaptureConnection>,
+    /// Where it leads that there is no connection to yet.
     remote_address: Option<SocketAddr>,
     answer: Option<Answer>,
     withdrawn: bool,
+}
+
+impl Progress {
+    const fn new(watch: Arc<Stopwatch>) -> Self {
+        Self { watch, connection: None, remote_address: None, answer: None, withdrawn: false }
+    }
+
+    /// What is known of the connection: [`HttpInfo`] and [`OpenedFor`]. Without one nothing is.
+    fn connection(&self) -> Extensions {
+        let mut known = Extensions::new();
+        if let Some(captured) = &self.connection
+            && let Some(connected) = &*captured.connection_metadata()
+        {
+            connected.get_extras(&mut known);
+        }
+        known
+    }
 }
 
 fn refused(reason: impl std::fmt::Display) -> String {
@@ -237,9 +262,9 @@ fn classify(error: &(dyn Error + 'static), stage: Stage) -> (ErrorClass, String)
 
 fn headers(letter: &Letter<'_>, now: Timestamp) -> HeaderMap {
     let Letter { webhook, delivery_id, body, .. } = letter;
-    let current = webhook.secrets(now).next().map(|secret| secret.sign_body(body)).unwrap_or_default();
+    let current = webhook.secrets(now).next().map(|key| key.secret.sign_body(body)).unwrap_or_default();
     let standard: Vec<String> =
-        webhook.secrets(now).map(|secret: &Secret| secret.sign_standard(*delivery_id, now, body)).collect();
+        webhook.secrets(now).map(|key| key.secret.sign_standard(*delivery_id, now, body)).collect();
     let own = [
         ("content-type", "application/json; charset=utf-8".to_owned()),
         ("user-agent", concat!("Testmo-Webhooks/", env!("CARGO_PKG_VERSION")).to_owned()),

@@ -78,7 +78,7 @@ fn try_read(message: &Incoming) -> Result<Job, String> {
         delivery_id,
         number: task.number,
         generation: task.generation,
-        body: task.body,
+        body: task.body.into(),
         manual: task.manual,
         // The attempt before carried the body to history, if that had to be.
         unopened: false,

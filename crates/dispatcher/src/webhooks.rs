@@ -42,13 +42,22 @@ pub(crate) struct Webhook {
     pub(crate) filter: Filter,
     events: Vec<EventType>,
     scope: Scope,
-    secrets: Vec<(Secret, Option<Timestamp>)>,
+    secrets: Vec<SigningKey>,
+}
+
+/// A secret to sign with.
+pub(crate) struct SigningKey {
+    pub(crate) secret: Secret,
+    /// Which of the webhook's secrets it is.
+    pub(crate) id: i64,
+    /// When it stops signing.
+    end: Option<Timestamp>,
 }
 
 impl Webhook {
     /// The secrets that sign at this time, the current one first.
-    pub(crate) fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().filter(move |(_, end)| end.is_none_or(|end| now < end)).map(|(secret, _)| secret)
+    pub(crate) fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &SigningKey> {
+        self.secrets.iter().filter(move |key| key.end.is_none_or(|end| now < end))
     }
 
     pub(crate) fn read(config: WebhookConfig) -> Result<Self, String> {
@@ -57,8 +66,9 @@ impl Webhook {
         let selectors = config.events.iter().map(|text| text.parse().map_err(|_| format!("event {text}")));
         let selectors = selectors.collect::<Result<Vec<EventSelector>, String>>()?;
         let secrets = config.secrets.iter().map(|secret| {
+            let end = secret.expires_at.as_ref().map(convert::from_timestamp);
             let text = secret.text.parse::<Secret>().map_err(|error| error.to_string())?;
-            Ok((text, secret.expires_at.as_ref().map(convert::from_timestamp)))
+            Ok(SigningKey { secret: text, id: secret.id, end })
         });
         let secrets = secrets.collect::<Result<Vec<_>, String>>()?;
         if secrets.is_empty() && config.active {

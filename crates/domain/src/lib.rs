@@ -18,6 +18,7 @@ mod selector;
 mod signing;
 mod skip;
 pub mod target;
+mod trace;
 mod webhook;
 
 pub use attempt::{ErrorClass, Verdict, classify_status};
@@ -33,7 +34,8 @@ pub use plan::{InvalidPlan, Plan};
 pub use retry::{InvalidSchedule, MOST_ATTEMPTS, RetrySchedule};
 pub use role::{Identity, Role};
 pub use selector::{EventSelector, UnknownSelector};
-pub use signing::{InvalidSecret, Secret, SignatureError, SigningMistake, StandardHeaders};
+pub use signing::{InvalidSecret, Secret, SignatureError, SigningMistake, StandardHeaders, body_sha256};
 pub use skip::SkipReason;
 pub use target::{AddressPolicy, InvalidTarget};
+pub use trace::TraceContext;
 pub use webhook::{FieldError, Scope, UnknownKind, WebhookDraft, WebhookKind, WebhookSpec, host_changed};

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -153,6 +153,12 @@ impl Secret {
     pub fn verify_standard(&self, headers: &StandardHeaders<'_>, body: &[u8]) -> Result<(), SignatureError> {
         verify_standard(&self.key, headers, body)
     }
+}
+
+/// SHA-256 of a body, by which a receiver can tell that it has what was sent.
+#[must_use]
+pub fn body_sha256(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
 }
 
 fn verify_body(key: &[u8], body: &[u8], signature: &str) -> Result<(), SignatureError> {

@@ -1,7 +1,7 @@
 //! From what a publisher sent to what is queued: complete and valid, or a named mistake.
 
 use bytes::Bytes;
-use domain::{Clock, IdSource, Identity, Role};
+use domain::{Clock, IdSource, Identity, Role, TraceContext};
 use prost::Message as _;
 use proto::{
     convert,
@@ -25,17 +25,20 @@ pub(crate) struct Accepted {
     pub(crate) instance: String,
     /// The publish, fresh for each call.
     pub(crate) publish_id: Uuid,
+    /// The trace that it belongs to.
+    pub(crate) trace: TraceContext,
     /// The encoded message.
     pub(crate) body: Bytes,
 }
 
-/// Completes and checks an event.
+/// Completes and checks an event. Without a trace it begins one.
 ///
 /// # Errors
 /// FORBIDDEN for a caller who may not publish (there), otherwise the first mistake, with its field.
 pub(crate) fn accept(
     event: Option<v1::Event>,
     caller: &Identity,
+    trace: Option<TraceContext>,
     clock: &dyn Clock,
     ids: &dyn IdSource,
 ) -> Result<Accepted, ApiError> {
@@ -56,13 +59,15 @@ pub(crate) fn accept(
     event.created_at.get_or_insert_with(|| convert::timestamp(now));
     check(&mut event).map_err(invalid)?;
     let publish_id = ids.uuid();
+    let trace = trace.unwrap_or_else(|| TraceContext::fresh(ids));
     let accepted = AcceptedEvent {
         publish_id: convert::uuid_bytes(publish_id),
         claim,
         accepted_at: now.as_micros(),
         event: Some(event),
+        trace: convert::trace_bytes(&trace),
     };
-    Ok(Accepted { id, instance, publish_id, body: accepted.encode_to_vec().into() })
+    Ok(Accepted { id, instance, publish_id, trace, body: accepted.encode_to_vec().into() })
 }
 
 /// Whether a caller may publish at all.
@@ -160,7 +165,7 @@ mod tests {
 
     fn try_accept(event: v1::Event, caller: &Identity) -> Result<AcceptedEvent, ApiError> {
         let clock = ManualClock::new(Timestamp::from_micros(1_000_000));
-        let accepted = accept(Some(event), caller, &clock, &SystemIds)?;
+        let accepted = accept(Some(event), caller, None, &clock, &SystemIds)?;
         Ok(AcceptedEvent::decode(accepted.body).unwrap())
     }
 

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use broker::{Lane, Outgoing, PublishError};
-use domain::Identity;
+use domain::{Identity, TraceContext};
 use futures::{Stream, StreamExt as _};
 use opentelemetry::{KeyValue, metrics::Counter};
 use prost::Message as _;
@@ -63,7 +63,7 @@ impl Ingest {
     }
 
     /// Publishes events; one result for each, in their order.
-    async fn publish(&self, events: Vec<Option<v1::Event>>, caller: &Identity, trace: Option<&str>) -> Vec<Outcome> {
+    async fn publish(&self, events: Vec<Option<v1::Event>>, caller: &Identity, trace: Option<TraceContext>) -> Vec<Outcome> {
         self.send(self.prepare(events, caller, trace, Duration::ZERO).await).await
     }
 
@@ -72,7 +72,7 @@ impl Ingest {
         &self,
         events: Vec<Option<v1::Event>>,
         caller: &Identity,
-        trace: Option<&str>,
+        trace: Option<TraceContext>,
         patience: Duration,
     ) -> Prepared {
         let Parts { clock, ids, .. } = &*self.parts;
@@ -80,7 +80,7 @@ impl Ingest {
         let mut accepted = Vec::with_capacity(events.len());
         for event in events {
             let given_id = event.as_ref().map(|event| event.id.clone()).unwrap_or_default();
-            match accept(event, caller, &**clock, &**ids) {
+            match accept(event, caller, trace, &**clock, &**ids) {
                 Ok(event) => {
                     outcomes.push(Outcome { id: event.id.to_string(), error: None, retry_after: None });
                     accepted.push(event);
@@ -94,7 +94,7 @@ impl Ingest {
         let open = outcomes.iter_mut().filter(|outcome| outcome.error.is_none());
         for ((outcome, event), refusal) in open.zip(accepted).zip(refusals) {
             match refusal {
-                None => messages.push(message(event, trace)),
+                None => messages.push(message(event)),
                 Some(refusal) => outcome.refuse(refusal, &event.instance),
             }
         }
@@ -135,13 +135,13 @@ impl Ingest {
     }
 }
 
-fn message(event: Accepted, trace: Option<&str>) -> Outgoing {
+fn message(event: Accepted) -> Outgoing {
     Outgoing {
         lane: Lane::Events,
         delay: Duration::ZERO,
         body: event.body,
         message_id: event.publish_id,
-        traceparent: trace.map(str::to_owned),
+        traceparent: Some(event.trace.to_string()),
     }
 }
 
@@ -197,17 +197,20 @@ impl From<Outcome> for v1::PublishResult {
     }
 }
 
-fn traceparent<T>(request: &Request<T>) -> Option<String> {
-    request.metadata().get("traceparent")?.to_str().ok().map(str::to_owned)
+/// The trace context that a call came with; `None`: with none that is valid, or with several.
+fn trace<T>(request: &Request<T>) -> Option<TraceContext> {
+    let mut values = request.metadata().get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceContext::parse(value.to_str().ok()?)
 }
 
 #[tonic::async_trait]
 impl Events for Ingest {
     async fn publish(&self, request: Request<v1::PublishRequest>) -> Result<Response<v1::PublishResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let trace = traceparent(&request);
+        let trace = trace(&request);
         let event = request.into_inner().event;
-        let outcome = self.publish(vec![event], &caller, trace.as_deref()).await.pop();
+        let outcome = self.publish(vec![event], &caller, trace).await.pop();
         let outcome = outcome.ok_or_else(|| Status::internal("the event got no result"))?;
         Ok(Response::new(v1::PublishResponse { id: outcome.into_answer()? }))
     }
@@ -217,7 +220,7 @@ impl Events for Ingest {
         request: Request<v1::PublishBatchRequest>,
     ) -> Result<Response<v1::PublishBatchResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let trace = traceparent(&request);
+        let trace = trace(&request);
         let batch = request.into_inner();
         let (events, bytes) = (batch.events.len(), batch.encoded_len());
         if events == 0 || events > MAX_BATCH_EVENTS {
@@ -229,7 +232,7 @@ impl Events for Ingest {
             return Err(ApiError::new(ErrorCode::TooLarge, text).into());
         }
         let events = batch.events.into_iter().map(Some).collect();
-        let outcomes = self.publish(events, &caller, trace.as_deref()).await;
+        let outcomes = self.publish(events, &caller, trace).await;
         let results = outcomes.into_iter().map(v1::PublishResult::from).collect();
         Ok(Response::new(v1::PublishBatchResponse { results }))
     }
@@ -241,14 +244,14 @@ impl Events for Ingest {
         request: Request<Streaming<v1::PublishStreamRequest>>,
     ) -> Result<Response<ResultStream>, Status> {
         let caller = Arc::new(self.caller(&request).await?);
-        let trace: Option<Arc<str>> = traceparent(&request).map(Into::into);
+        let trace = trace(&request);
         let (reader, sender) = (self.clone(), self.clone());
         // A chunk is published as a whole, so it must fit into the quota as a whole.
         let length = STREAM_CHUNK.min(self.quota.burst());
         let chunks = until_error(request.into_inner()).ready_chunks(length);
         // One after the other: while a chunk waits for the quota, nothing more is read.
         let prepared =
-            chunks.then(move |chunk| prepare_chunk(reader.clone(), Arc::clone(&caller), trace.clone(), chunk));
+            chunks.then(move |chunk| prepare_chunk(reader.clone(), Arc::clone(&caller), trace, chunk));
         let answers = prepared.map(move |chunk| send_chunk(sender.clone(), chunk));
         Ok(Response::new(Box::pin(answers.buffered(STREAM_CHUNKS).flat_map(futures::stream::iter))))
     }
@@ -275,7 +278,7 @@ struct Chunk {
 async fn prepare_chunk(
     ingest: Ingest,
     caller: Arc<Identity>,
-    trace: Option<Arc<str>>,
+    trace: Option<TraceContext>,
     chunk: Vec<Result<v1::PublishStreamRequest, Status>>,
 ) -> Chunk {
     let mut sequences = Vec::with_capacity(chunk.len());
@@ -292,7 +295,7 @@ async fn prepare_chunk(
     }
     // On a stream of several instances, those that publish little would wait for the one that publishes too much.
     let patience = if caller.instance.is_some() { STREAM_PATIENCE } else { Duration::ZERO };
-    Chunk { sequences, events: ingest.prepare(events, &caller, trace.as_deref(), patience).await, end }
+    Chunk { sequences, events: ingest.prepare(events, &caller, trace, patience).await, end }
 }
 
 /// The answers to a chunk, the stream's end with an error included.

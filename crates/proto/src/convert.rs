@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::Timestamp;
+use domain::{Timestamp, TraceContext};
 use uuid::Uuid;
 
 /// A UUID as it is in internal messages.
@@ -16,6 +16,18 @@ pub fn uuid_bytes(id: Uuid) -> Bytes {
 #[must_use]
 pub fn uuid_from(bytes: &[u8]) -> Option<Uuid> {
     Uuid::from_slice(bytes).ok()
+}
+
+/// A trace context as it is in internal messages.
+#[must_use]
+pub fn trace_bytes(trace: &TraceContext) -> Bytes {
+    Bytes::copy_from_slice(&trace.to_bytes())
+}
+
+/// The header `traceparent` of what an internal message has; `None` where that is no trace context.
+#[must_use]
+pub fn traceparent(trace: &[u8]) -> Option<String> {
+    TraceContext::from_bytes(trace).map(|trace| trace.to_string())
 }
 
 /// A time as the schema has it.

@@ -19,7 +19,7 @@ macro_rules! shown {
 shown! {
     internal::AuthenticateRequest {}
     internal::RequestHeader { name }
-    internal::SigningSecret { expires_at }
+    internal::SigningSecret { expires_at, id }
     internal::WebhookConfig { id, version, deleted, instance, active, r#type, events, all_projects, projects, filter }
     v1::CreateTokenResponse { token }
     v1::CreateWebhookRequest { name, r#type, events, projects, filter }
@@ -56,7 +56,7 @@ mod tests {
         };
         let config = internal::WebhookConfig {
             url: secret(),
-            secrets: vec![internal::SigningSecret { text: secret(), expires_at: None }],
+            secrets: vec![internal::SigningSecret { text: secret(), expires_at: None, id: 1 }],
             headers: vec![internal::RequestHeader { name: "x-key".into(), value: secret() }],
             ..internal::WebhookConfig::default()
         };

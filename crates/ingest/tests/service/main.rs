@@ -4,6 +4,8 @@
 
 mod operations;
 mod quota;
+mod trace;
+mod world;
 
 use tonic::Request;
 

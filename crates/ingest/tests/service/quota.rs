@@ -1,138 +1,15 @@
-//! The publish quota through the gRPC service, with a broker that remembers.
+//! The publish quota through the gRPC service.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
-use broker::{Broker, BrokerError, Consumer, Lane, Outgoing, PublishError};
-use domain::{EventType, Identity, Role, SystemClock, SystemIds};
-use prost::Message as _;
-use proto::{
-    channel::{GrpcChannel, LocalServices},
-    internal::v1::AcceptedEvent,
-    v1::{
-        Event, PublishBatchRequest, PublishRequest, PublishResult, PublishStreamRequest, events_client::EventsClient,
-    },
-};
-use runtime::{Authenticator, Tasks, config::Publishing};
-use tonic::{Code, Status};
+use proto::v1::{Event, PublishResult};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::request;
-
-/// Takes everything, or nothing.
-#[derive(Default)]
-struct Queue {
-    full: AtomicBool,
-    published: Mutex<Vec<(Instant, Event)>>,
-}
-
-impl Queue {
-    fn ids(&self) -> Vec<String> {
-        self.published.lock().unwrap().iter().map(|(_, event)| event.id.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl Broker for Queue {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
-        let publish = |message: Outgoing| {
-            if self.full.load(Ordering::SeqCst) {
-                return Err(PublishError::Full { queue: "events".into() });
-            }
-            let event = AcceptedEvent::decode(message.body).unwrap().event.unwrap();
-            self.published.lock().unwrap().push((Instant::now(), event));
-            Ok(())
-        };
-        messages.into_iter().map(publish).collect()
-    }
-
-    async fn consume(&self, _: Lane, _: u16) -> Result<Consumer, BrokerError> {
-        Err(BrokerError::Closed)
-    }
-
-    async fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn depth(&self, _: Lane) -> Result<u64, String> {
-        Ok(0)
-    }
-
-    async fn close(&self) {}
-}
-
-/// Tokens are names of instances; `all` is for all of them.
-struct Names;
-
-#[async_trait]
-impl Authenticator for Names {
-    async fn authenticate(&self, token: &str) -> Result<Identity, Status> {
-        let instance = (token != "all").then(|| token.parse().unwrap());
-        Ok(Identity { role: Role::Publisher, instance, name: token.into() })
-    }
-}
-
-struct World {
-    queue: Arc<Queue>,
-    services: LocalServices,
-}
-
-impl World {
-    fn start(events_per_second: u32, burst: u32) -> Self {
-        let queue = Arc::new(Queue::default());
-        let parts = ingest::Parts {
-            broker: Arc::clone(&queue) as Arc<dyn Broker>,
-            authenticator: Arc::new(Names),
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(SystemIds),
-        };
-        let services = LocalServices::default();
-        services.set(ingest::start(parts, Publishing { events_per_second, burst }, &Tasks::new()));
-        Self { queue, services }
-    }
-
-    fn client(&self) -> EventsClient<GrpcChannel> {
-        EventsClient::new(self.services.channel())
-    }
-
-    async fn publish(&self, token: &str, event: Event) -> Result<String, Status> {
-        let request = request(token, PublishRequest { event: Some(event) });
-        self.client().publish(request).await.map(|answer| answer.into_inner().id)
-    }
-
-    async fn batch(&self, token: &str, events: Vec<Event>) -> Vec<PublishResult> {
-        let request = request(token, PublishBatchRequest { events });
-        self.client().publish_batch(request).await.unwrap().into_inner().results
-    }
-
-    /// The results of a stream, in the order of its events.
-    async fn stream(&self, token: &str, events: Vec<Event>) -> Vec<PublishResult> {
-        let requests = (0..).zip(events).map(|(sequence, event)| PublishStreamRequest { event: Some(event), sequence });
-        let requests = futures::stream::iter(requests.collect::<Vec<_>>());
-        let mut answers = self.client().publish_stream(request(token, requests)).await.unwrap().into_inner();
-        let mut results = Vec::new();
-        while let Some(answer) = answers.message().await.unwrap() {
-            assert_eq!(answer.sequence, results.len() as u64);
-            results.push(answer.result.unwrap());
-        }
-        results
-    }
-}
-
-fn event(instance: &str) -> Event {
-    let id = domain::IdSource::uuid(&SystemIds).to_string();
-    Event { id, instance: instance.into(), ..payload::sample(EventType::RunCreated) }
-}
-
-fn events(instance: &str, count: usize) -> Vec<Event> {
-    (0..count).map(|_| event(instance)).collect()
-}
+use crate::world::{World, event, events};
 
 fn codes(results: &[PublishResult]) -> Vec<Code> {
     results.iter().map(|result| Code::from_i32(result.error.as_ref().map_or(0, |error| error.code))).collect()
@@ -204,10 +81,11 @@ async fn a_stream_of_one_instance_is_slowed_and_keeps_the_quota() {
     let results = world.stream("acme", sent.clone()).await;
     assert!(codes(&results).iter().all(|code| *code == Code::Ok), "{results:?}");
     assert_eq!(world.queue.ids(), sent.iter().map(|event| event.id.clone()).collect::<Vec<_>>());
-    let published = world.queue.published.lock().unwrap();
-    for (count, (at, _)) in (1..).zip(published.iter()) {
-        let most = f64::from(BURST) + (*at - begun).as_secs_f64() * f64::from(RATE);
-        assert!(f64::from(count) <= most, "{count} events within {:?}", *at - begun);
+    let published = world.queue.published();
+    for (count, message) in (1..).zip(published.iter()) {
+        let after = message.at - begun;
+        let most = f64::from(BURST) + after.as_secs_f64() * f64::from(RATE);
+        assert!(f64::from(count) <= most, "{count} events within {after:?}");
     }
 }
 
