@@ -89,6 +89,39 @@ impl Entry {
         self.0["orphaned"].as_bool().unwrap_or_else(|| panic!("no mark `orphaned` in {}", self.0))
     }
 
+    /// The trace id of its event.
+    #[must_use]
+    #[track_caller]
+    pub fn trace_id(&self) -> &str {
+        self.text("trace_id")
+    }
+
+    /// Where the time of the attempt went, in milliseconds.
+    #[must_use]
+    pub fn timing(&self, step: &str) -> Option<f64> {
+        self.0["timings"][step].as_f64()
+    }
+
+    /// Whether the request went over a connection that another attempt had opened.
+    #[must_use]
+    #[track_caller]
+    pub fn is_reused(&self) -> bool {
+        self.0["timings"]["connection_reused"].as_bool().unwrap_or_else(|| panic!("no timings in {}", self.0))
+    }
+
+    /// SHA-256 of the body that was sent.
+    #[must_use]
+    #[track_caller]
+    pub fn body_sha256(&self) -> &str {
+        text(&self.0["request"], "body_sha256")
+    }
+
+    /// The secrets that signed, the current one first.
+    #[must_use]
+    pub fn secret_ids(&self) -> Vec<i64> {
+        self.0["request"]["secret_ids"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+    }
+
     /// The body that was sent.
     #[must_use]
     #[track_caller]

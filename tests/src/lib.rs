@@ -16,6 +16,7 @@
 //! | [`rest`], [`grpc`], [`publisher`] | clients |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
+//! | [`outage`] | PostgreSQL away for a while under load |
 //! | [`schedule`] | retries on time while many deliveries wait |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
@@ -25,6 +26,7 @@ pub mod grpc;
 pub mod history;
 pub mod jwt;
 pub mod load;
+pub mod outage;
 pub mod ports;
 pub mod process;
 pub mod product;

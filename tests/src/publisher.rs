@@ -46,6 +46,16 @@ impl Publisher {
         EventsClient::new(self.channel.clone()).publish(request).await.map(|answer| answer.into_inner().id)
     }
 
+    /// Publishes one event with this `traceparent`; its id.
+    ///
+    /// # Errors
+    /// The server's answer.
+    pub async fn publish_traced(&self, event: Event, traceparent: &str) -> Result<String, Status> {
+        let mut request = self.request(PublishRequest { event: Some(event) });
+        request.metadata_mut().insert("traceparent", traceparent.parse().expect("a header in ASCII"));
+        EventsClient::new(self.channel.clone()).publish(request).await.map(|answer| answer.into_inner().id)
+    }
+
     /// Publishes up to 1,000 events; a result for each.
     ///
     /// # Errors

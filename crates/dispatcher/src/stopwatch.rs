@@ -83,7 +83,11 @@ impl Stopwatch {
     }
 
     pub(crate) fn mark(&self, mark: Mark) {
-        let after = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX - 1);
+        self.set(mark, self.started.elapsed());
+    }
+
+    fn set(&self, mark: Mark, after: Duration) {
+        let after = u64::try_from(after.as_micros()).unwrap_or(u64::MAX - 1);
         self.marks[mark as usize].store(after + 1, Ordering::Relaxed);
     }
 
@@ -92,17 +96,20 @@ impl Stopwatch {
     }
 
     /// A connection to `uri` is being opened: what was marked of another one counts no longer.
-    fn dial(&self, uri: &Uri) {
+    fn dial(&self, uri: &Uri, after: Duration) {
         self.marks.iter().for_each(|mark| mark.store(0, Ordering::Relaxed));
         // A literal address is not looked up, and was checked before.
         if uri.host().is_some_and(is_literal) {
-            self.mark(Mark::Checked);
+            self.set(Mark::Checked, after);
         }
     }
 
     /// Where its time went until now; `connection`: what its request was sent over, if it was.
     pub(crate) fn read(self: &Arc<Self>, connection: Option<&OpenedFor>) -> Timings {
-        let total = self.started.elapsed();
+        self.after(self.started.elapsed(), connection)
+    }
+
+    fn after(self: &Arc<Self>, total: Duration, connection: Option<&OpenedFor>) -> Timings {
         let first_byte = self.get(Mark::Answered);
         let is_own = |OpenedFor(whose): &OpenedFor| whose.as_ref().is_some_and(|whose| Arc::ptr_eq(whose, self));
         if connection.is_some_and(|connection| !is_own(connection)) {
@@ -135,7 +142,7 @@ pub(crate) fn mark(mark: Mark) {
 pub(crate) fn dial(uri: &Uri) -> OpenedFor {
     let running = RUNNING.try_with(Arc::clone).ok();
     if let Some(running) = &running {
-        running.dial(uri);
+        running.dial(uri, running.started.elapsed());
     }
     OpenedFor(running)
 }
@@ -187,54 +194,48 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// What was read after so many milliseconds.
-    async fn read_after(watch: &Arc<Stopwatch>, millis: u64, connection: Option<&OpenedFor>) -> Timings {
-        tokio::time::advance(ms(millis)).await;
-        watch.read(connection)
-    }
+    const NOTHING: Timings =
+        Timings { dns: None, connect: None, tls: None, first_byte: None, total: Duration::ZERO, reused: false };
 
-    #[tokio::test(start_paused = true)]
-    async fn each_step_takes_until_the_next_or_until_now() {
+    #[test]
+    fn each_step_takes_until_the_next_or_until_now() {
         let watch = Stopwatch::start();
-        let mut expected = Timings { total: ms(1), ..Timings::default() };
-        assert_eq!(read_after(&watch, 1, None).await, expected);
-        let own = watch.time(async { dial(&Uri::from_static("https://receiver.example/")) }).await;
-        watch.mark(Mark::Lookup);
-        expected = Timings { dns: Some(ms(2)), total: ms(3), ..expected };
-        assert_eq!(read_after(&watch, 2, None).await, expected);
-        watch.mark(Mark::Checked);
+        assert_eq!(watch.after(ms(1), None), Timings { total: ms(1), ..NOTHING });
+        watch.dial(&Uri::from_static("https://receiver.example/"), ms(1));
+        watch.set(Mark::Lookup, ms(1));
+        let mut expected = Timings { dns: Some(ms(2)), total: ms(3), ..NOTHING };
+        assert_eq!(watch.after(ms(3), None), expected);
+        watch.set(Mark::Checked, ms(3));
         expected = Timings { connect: Some(ms(3)), total: ms(6), ..expected };
-        assert_eq!(read_after(&watch, 3, None).await, expected);
-        watch.mark(Mark::Connected);
-        watch.mark(Mark::Handshake);
+        assert_eq!(watch.after(ms(6), None), expected);
+        watch.set(Mark::Connected, ms(6));
+        watch.set(Mark::Handshake, ms(6));
         expected = Timings { tls: Some(ms(4)), total: ms(10), ..expected };
-        assert_eq!(read_after(&watch, 4, None).await, expected);
-        own.mark(Mark::Dialled);
+        assert_eq!(watch.after(ms(10), None), expected);
+        watch.set(Mark::Dialled, ms(10));
+        let own = OpenedFor(Some(Arc::clone(&watch)));
         expected = Timings { total: ms(15), ..expected };
-        assert_eq!(read_after(&watch, 5, Some(&own)).await, expected);
-        watch.mark(Mark::Answered);
+        assert_eq!(watch.after(ms(15), Some(&own)), expected);
+        watch.set(Mark::Answered, ms(15));
         expected = Timings { first_byte: Some(ms(15)), total: ms(16), ..expected };
-        assert_eq!(read_after(&watch, 1, Some(&own)).await, expected);
-        let sooner = OpenedFor(Some(Stopwatch::start()));
-        let reused = Timings { first_byte: Some(ms(15)), total: ms(16), reused: true, ..Timings::default() };
-        assert_eq!(watch.read(Some(&sooner)), reused, "what was begun for it is not what it waited for");
+        assert_eq!(watch.after(ms(16), Some(&own)), expected);
+        let reused = Timings { first_byte: Some(ms(15)), total: ms(16), reused: true, ..NOTHING };
+        for sooner in [OpenedFor(Some(Stopwatch::start())), OpenedFor(None)] {
+            assert_eq!(watch.after(ms(16), Some(&sooner)), reused, "what was begun for it is not what it waited for");
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_failed_took_as_long_as_that_took() {
+    #[test]
+    fn what_failed_took_as_long_as_that_took() {
         let watch = Stopwatch::start();
-        let named = watch.time(async { dial(&Uri::from_static("https://receiver.example/")) }).await;
-        watch.mark(Mark::Lookup);
-        tokio::time::advance(ms(2)).await;
-        named.mark(Mark::Dialled);
-        let expected = Timings { dns: Some(ms(2)), total: ms(5), ..Timings::default() };
-        assert_eq!(read_after(&watch, 3, None).await, expected);
+        watch.dial(&Uri::from_static("https://receiver.example/"), ms(0));
+        watch.set(Mark::Lookup, ms(0));
+        watch.set(Mark::Dialled, ms(2));
+        assert_eq!(watch.after(ms(5), None), Timings { dns: Some(ms(2)), total: ms(5), ..NOTHING });
         // Another connection: to a literal address, which nobody looks up.
-        let literal = watch.time(async { dial(&Uri::from_static("http://[2001:db8::1]:81/")) }).await;
-        tokio::time::advance(ms(7)).await;
-        literal.mark(Mark::Dialled);
-        let expected = Timings { connect: Some(ms(7)), total: ms(12), ..Timings::default() };
-        assert_eq!(watch.read(None), expected);
+        watch.dial(&Uri::from_static("http://[2001:db8::1]:81/"), ms(5));
+        watch.set(Mark::Dialled, ms(12));
+        assert_eq!(watch.after(ms(13), None), Timings { connect: Some(ms(7)), total: ms(13), ..NOTHING });
     }
 
     #[test]

@@ -2,16 +2,19 @@
 //! record must never be what a database chokes on, or it would block its lane for ever.
 
 use bytes::Bytes;
-use domain::SkipReason;
+use domain::{SkipReason, TraceContext};
 use prost::Message as _;
 use proto::{
     convert::uuid_from,
     internal::v1::{self as internal, attempt_record},
-    v1::{Header, HttpRequest, HttpResponse},
+    v1::{Header, HttpResponse},
 };
 use uuid::Uuid;
 
-use crate::model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Record, What};
+use crate::{
+    model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Record, What},
+    stored,
+};
 
 /// What is wrong with a message; for callers and for the parked queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +25,7 @@ pub(crate) struct Invalid(&'static str);
 pub(crate) fn record(record: internal::AttemptRecord) -> Result<Record, Invalid> {
     let delivery = delivery(record.delivery.ok_or(Invalid("delivery: is required"))?)?;
     let what = match record.what.ok_or(Invalid("what: one of attempt, hold, cancel is required"))? {
-        attempt_record::What::Attempt(attempt) => What::Attempt(Box::new(self::attempt(attempt))),
+        attempt_record::What::Attempt(attempt) => What::Attempt(Box::new(self::attempt(attempt, &delivery.trace))),
         attempt_record::What::Hold(hold) => {
             let reason = hold_reason(hold.reason()).ok_or(Invalid("hold.reason: is required"))?;
             What::Hold { reason, due_at: hold.due_at, config_version: hold.config_version }
@@ -100,10 +103,11 @@ fn delivery(delivery: internal::DeliveryRef) -> Result<Delivery, Invalid> {
         matched_at: delivery.matched_at,
         format: clean(delivery.format),
         is_test: delivery.is_test,
+        trace: TraceContext::from_bytes(&delivery.trace).map(|_| delivery.trace).unwrap_or_default(),
     })
 }
 
-fn attempt(attempt: internal::Attempt) -> Attempt {
+fn attempt(attempt: internal::Attempt, trace: &[u8]) -> Attempt {
     Attempt {
         next_held: hold_reason(attempt.next_held()),
         started_at: attempt.started_at,
@@ -114,7 +118,14 @@ fn attempt(attempt: internal::Attempt) -> Attempt {
         error: clean(attempt.error),
         url: clean(attempt.url),
         remote_address: clean(attempt.remote_address),
-        request_headers: HttpRequest { headers: headers(attempt.request_headers), body: Bytes::new() }.encode_to_vec(),
+        request_headers: internal::StoredRequest {
+            headers: headers(attempt.request_headers),
+            body_sha256: attempt.body_sha256,
+            secret_ids: attempt.secret_ids,
+            trace_id: stored::trace_id(trace),
+            timings: attempt.timings,
+        }
+        .encode_to_vec(),
         response_headers: HttpResponse {
             headers: headers(attempt.response_headers),
             body: Bytes::new(),

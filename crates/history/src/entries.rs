@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     model::{HoldReason, Status},
     store::{self, WholeDelivery, WholeEntry},
+    stored,
 };
 
 /// An entry without headers and bodies. `orphaned`: its project was deleted.
@@ -40,6 +41,8 @@ pub(crate) fn entry(entry: store::Entry, orphaned: bool) -> Entry {
         request: None,
         response: None,
         orphaned,
+        timings: None,
+        trace_id: String::new(),
     }
 }
 
@@ -107,10 +110,16 @@ pub(crate) fn event(id: Uuid, payload: Bytes) -> Result<GetEventResponse, serde_
 pub(crate) fn whole_entry(whole: WholeEntry, body: &Bytes, orphaned: bool) -> Entry {
     let truncated = whole.entry.response_truncated;
     let mut entry = entry(whole.entry, orphaned);
+    let stored = stored::read(&whole.request_headers);
+    entry.trace_id = hex::encode(&stored.trace_id);
     if whole.made {
-        // What was written here can be read here.
-        let request = HttpRequest::decode(whole.request_headers.as_slice()).unwrap_or_default();
-        entry.request = Some(HttpRequest { body: body.clone(), ..request });
+        entry.timings = stored.timings.map(|timings| stored::timings(timings, entry.duration_us));
+        entry.request = Some(HttpRequest {
+            headers: stored.headers,
+            body: body.clone(),
+            body_sha256: hex::encode(&stored.body_sha256),
+            secret_ids: stored.secret_ids,
+        });
         if entry.response_code != 0 {
             let response = HttpResponse::decode(whole.response_headers.as_slice()).unwrap_or_default();
             entry.response = Some(HttpResponse { body: whole.response_body.into(), truncated, ..response });

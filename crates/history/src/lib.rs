@@ -38,6 +38,7 @@ mod replaying;
 mod replays;
 mod stats;
 pub mod store;
+mod stored;
 mod sweep;
 
 /// Largest request of the dispatcher: a batch of events with their bodies.

@@ -6,8 +6,9 @@
 use bytes::Bytes;
 
 use crate::{
-    merge::{DELIVERED, StoredAttempt, Wait},
+    merge::{DELIVERED, NewBody, StoredAttempt, Wait},
     model::{Delivery, NoRetry},
+    opening::TRACE,
     store::Released,
 };
 
@@ -29,6 +30,15 @@ pub(crate) fn next(attempts: &[StoredAttempt], waits: bool, called_at: i64) -> R
         return Err(NoRetry::Exhausted);
     }
     Ok(last.number + 1)
+}
+
+/// What is to be written beside the wait for a test payload.
+pub(crate) fn bodies<'a>(delivery: &'a Delivery, body: &'a Bytes) -> Vec<NewBody<'a>> {
+    let mut bodies = vec![NewBody { event: delivery.event(), format: &delivery.format, content: body }];
+    if !delivery.trace.is_empty() {
+        bodies.push(NewBody { event: delivery.event(), format: TRACE, content: &delivery.trace });
+    }
+    bodies
 }
 
 /// What is to be queued of a wait that was just written.

@@ -18,6 +18,8 @@ use uuid::Uuid;
 use crate::{
     counts::{CountKey, Counted, Tally},
     model::{Attempt, Delivery, EventKey, HoldReason, Record, WaitState, What},
+    opening::TRACE,
+    stored,
 };
 
 /// Which of two accounts of the same attempt stands: the greater one. An attempt that was made says more than an end
@@ -186,6 +188,9 @@ pub(crate) fn plan<'a>(records: &'a [Record], attempts: &[StoredAttempt], waits:
         }
         if !record.body.is_empty() {
             bodies.entry((record.delivery.event(), &record.delivery.format)).or_insert(&record.body);
+        }
+        if !record.delivery.trace.is_empty() && record.what.may_go_on() {
+            bodies.entry((record.delivery.event(), TRACE)).or_insert(&record.delivery.trace);
         }
     }
     let mut plan = Plan::default();
@@ -373,6 +378,7 @@ fn new_attempt(record: &Record, made: bool, is_final: bool) -> NewAttempt<'_> {
             started_at: *at,
             error_class: error_class.clone(),
             error: error.clone(),
+            request_headers: stored::unmade(&record.delivery.trace),
             ..Attempt::default()
         }),
         What::Hold { .. } => Cow::Owned(Attempt::default()),

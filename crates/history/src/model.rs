@@ -37,6 +37,9 @@ pub struct Delivery {
     pub format: String,
     /// Whether it is a test payload.
     pub is_test: bool,
+    /// The trace context of its event, as messages have it; empty: not known. No column has it; see `opening.rs`.
+    #[sqlx(skip)]
+    pub trace: Bytes,
 }
 
 impl Delivery {
@@ -85,6 +88,18 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Whether there may be another attempt: by itself, or because somebody asks for it.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::Attempt(attempt) => !attempt.delivered,
+            Self::Hold { .. } => true,
+            Self::Cancel { .. } => false,
+        }
+    }
+}
+
 /// An attempt that was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
@@ -104,7 +119,7 @@ pub struct Attempt {
     pub url: String,
     /// The address connected to; empty: none.
     pub remote_address: String,
-    /// The encoded `testmo.webhooks.v1.HttpRequest` without its body.
+    /// The encoded `StoredRequest`; see `stored.rs`.
     pub request_headers: Vec<u8>,
     /// The encoded `testmo.webhooks.v1.HttpResponse` without its body.
     pub response_headers: Vec<u8>,
@@ -157,6 +172,7 @@ impl OpenEvent {
             matched_at: self.matched_at,
             format: format.to_owned(),
             is_test: false,
+            trace: Bytes::new(),
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::{
 
 /// The format that is kept of every event, so that it can be explained to webhooks that did not get it.
 pub(crate) const GENERIC: &str = WebhookKind::Generic.name();
+/// What the trace context of an event is kept under, as if it were a body of it. It is kept when something of the event may
+/// be sent from here later, so that this is done in the same trace; what is delivered at once costs nothing.
+pub(crate) const TRACE: &str = "trace";
 
 /// The claims of a batch's events.
 #[derive(Debug, Default)]

@@ -7,10 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Lane, Outgoing, PublishError};
-use domain::IdSource;
+use domain::{IdSource, TraceContext};
 use prost::Message as _;
 use proto::{
-    convert::uuid_bytes,
+    convert::{trace_bytes, uuid_bytes},
     internal::v1::{DeliveryRef, DeliveryTask},
 };
 
@@ -67,6 +67,8 @@ impl Queueing {
 
     fn message(&self, taken: &Released, lane: Lane) -> Outgoing {
         let delivery = &taken.delivery;
+        // What has lost its trace, or never had one, begins a new one.
+        let trace = TraceContext::from_bytes(&delivery.trace).unwrap_or_else(|| TraceContext::fresh(&*self.ids));
         let task = DeliveryTask {
             delivery: Some(DeliveryRef {
                 delivery_id: uuid_bytes(delivery.id),
@@ -78,6 +80,7 @@ impl Queueing {
                 matched_at: delivery.matched_at,
                 format: delivery.format.clone(),
                 is_test: delivery.is_test,
+                trace: trace_bytes(&trace),
             }),
             number: taken.number,
             generation: taken.generation,
@@ -89,7 +92,7 @@ impl Queueing {
             delay: Duration::ZERO,
             body: task.encode_to_vec().into(),
             message_id: self.ids.uuid(),
-            traceparent: None,
+            traceparent: Some(trace.to_string()),
         }
     }
 }

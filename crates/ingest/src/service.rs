@@ -63,7 +63,12 @@ impl Ingest {
     }
 
     /// Publishes events; one result for each, in their order.
-    async fn publish(&self, events: Vec<Option<v1::Event>>, caller: &Identity, trace: Option<TraceContext>) -> Vec<Outcome> {
+    async fn publish(
+        &self,
+        events: Vec<Option<v1::Event>>,
+        caller: &Identity,
+        trace: Option<TraceContext>,
+    ) -> Vec<Outcome> {
         self.send(self.prepare(events, caller, trace, Duration::ZERO).await).await
     }
 
@@ -250,8 +255,7 @@ impl Events for Ingest {
         let length = STREAM_CHUNK.min(self.quota.burst());
         let chunks = until_error(request.into_inner()).ready_chunks(length);
         // One after the other: while a chunk waits for the quota, nothing more is read.
-        let prepared =
-            chunks.then(move |chunk| prepare_chunk(reader.clone(), Arc::clone(&caller), trace, chunk));
+        let prepared = chunks.then(move |chunk| prepare_chunk(reader.clone(), Arc::clone(&caller), trace, chunk));
         let answers = prepared.map(move |chunk| send_chunk(sender.clone(), chunk));
         Ok(Response::new(Box::pin(answers.buffered(STREAM_CHUNKS).flat_map(futures::stream::iter))))
     }

@@ -128,7 +128,11 @@ impl Configuration {
             return WebhookConfig { id, version, instance: name, deleted: true, ..WebhookConfig::default() };
         };
         let purpose = Purpose::Signing { instance: &instance, webhook: id };
-        let secrets = if with_secrets { self.secrets(purpose, &credentials) } else { Some(Secrets::default()) };
+        let secrets = if with_secrets {
+            self.secrets(purpose, &credentials, webhook.secret_id)
+        } else {
+            Some(Secrets::default())
+        };
         let (all_projects, projects) = match webhook.scope {
             Scope::All => (true, Vec::new()),
             Scope::Projects(projects) => (false, projects),
@@ -156,12 +160,12 @@ impl Configuration {
         }
     }
 
-    fn secrets(&self, purpose: Purpose<'_>, sealed: &[u8]) -> Option<Secrets> {
+    fn secrets(&self, purpose: Purpose<'_>, sealed: &[u8], current: i64) -> Option<Secrets> {
         let opened = self.secrets.open(purpose, sealed).map_err(|error| error.to_string());
         let parsed =
             opened.and_then(|text| Credentials::parse(&Zeroizing::new(text)).map_err(|error| error.to_string()));
         match parsed {
-            Ok(credentials) => Some(self.told(&credentials)),
+            Ok(credentials) => Some(self.told(&credentials, current)),
             Err(error) => {
                 tracing::error!(?purpose, error, "the secrets of a webhook cannot be read; it counts as inactive");
                 None
@@ -169,10 +173,15 @@ impl Configuration {
         }
     }
 
-    fn told(&self, credentials: &Credentials) -> Secrets {
-        let signing = credentials.signing(self.clock.now());
-        let signing = signing
-            .map(|secret| SigningSecret { text: secret.text.clone(), expires_at: secret.expires_at().map(timestamp) });
+    /// `current`: the number of the current secret. An older one never signs for longer than the one that came after it, so
+    /// that none is missing between those that sign.
+    fn told(&self, credentials: &Credentials, current: i64) -> Secrets {
+        let signing = (0..).zip(credentials.signing(self.clock.now()));
+        let signing = signing.map(|(age, secret)| SigningSecret {
+            text: secret.text.clone(),
+            expires_at: secret.expires_at().map(timestamp),
+            id: current - age,
+        });
         let headers = credentials.headers.iter();
         let headers = headers.map(|header| RequestHeader { name: header.name.clone(), value: header.value.clone() });
         Secrets { signing: signing.collect(), headers: headers.collect() }

@@ -7,6 +7,7 @@ use std::{
 
 use blackbox::{
     events, history,
+    outage::{self, Form},
     product::{Mode, Product, Service},
     receiver::Receiver,
     rest::Rest,
@@ -56,6 +57,22 @@ fn rabbitmq_is_killed() {
         .await;
         publishing.await.expect("everything is accepted in the end");
         load.arrives(&product.admin()).await;
+    });
+}
+
+#[test]
+fn postgres_is_away_under_load() {
+    run_test(async {
+        let form = Form {
+            outage: Duration::from_secs(12),
+            rate: 100,
+            before: Duration::from_secs(2),
+            patience: Duration::from_secs(120),
+        };
+        let outcome = outage::measure(form).await;
+        println!("{outcome}");
+        assert_eq!((outcome.lost, outcome.unrecorded), (0, 0), "{outcome}");
+        assert!(outcome.accepted_meanwhile > 0, "publishing does not need PostgreSQL: {outcome}");
     });
 }
 

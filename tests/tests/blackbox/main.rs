@@ -26,6 +26,7 @@ mod openapi;
 mod parked;
 mod pausing;
 mod quota;
+mod record;
 mod reference;
 mod replay;
 mod rest_input;

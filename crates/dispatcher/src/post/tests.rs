@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use async_trait::async_trait;
 use blackbox::receiver::Receiver;
-use domain::{IdSource as _, ManualClock, SystemClock, SystemIds};
+use domain::{IdSource as _, ManualClock, Secret, SystemClock, SystemIds};
 use proto::internal::v1::{SigningSecret, WebhookConfig};
 use runtime::Resolver;
 use tokio::{
@@ -14,6 +14,7 @@ use tokio::{
 };
 
 mod connecting;
+mod timing;
 
 use super::*;
 use crate::{Settings, webhooks::Webhook};
@@ -83,7 +84,7 @@ fn webhook(url: &str) -> Webhook {
 }
 
 fn config(url: &str) -> WebhookConfig {
-    let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None };
+    let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None, id: 1 };
     WebhookConfig {
         id: 7,
         instance: "default".into(),
@@ -214,6 +215,7 @@ async fn an_older_secret_signs_beside_the_current_one_until_it_expires() {
     let signing = |index: usize, ends_in: Option<i64>| SigningSecret {
         text: secrets[index].reveal().to_owned(),
         expires_at: ends_in.map(|seconds| prost_types::Timestamp { seconds: NOW + seconds, nanos: 0 }),
+        id: 7 - index as i64,
     };
     let webhook = Webhook::read(WebhookConfig {
         secrets: vec![signing(0, None), signing(1, Some(60)), signing(2, Some(30))],
@@ -223,7 +225,9 @@ async fn an_older_secret_signs_beside_the_current_one_until_it_expires() {
     let poster = poster_with(&["127.0.0.0/8"], Arc::new(Names(HashMap::new())), Arc::clone(&clock) as Arc<dyn Clock>);
     for (advance, signers) in [(0, 3), (29, 3), (1, 2), (29, 2), (1, 1), (10_000_000, 1)] {
         clock.advance(Duration::from_secs(advance));
-        assert!(post_to(&poster, &webhook).await.error.is_none());
+        let posted = post_to(&poster, &webhook).await;
+        assert!(posted.error.is_none());
+        assert_eq!(posted.secret_ids, [7, 6, 5][..signers]);
         let request = receiver.requests("/").pop().unwrap();
         let id: Uuid = request.expect_header("webhook-id").parse().unwrap();
         assert_eq!(request.expect_header("webhook-timestamp"), clock.now().as_seconds().to_string());

@@ -7,5 +7,6 @@ mod failing;
 mod lanes;
 mod manual;
 mod matching;
+mod recording;
 mod slow;
 mod world;

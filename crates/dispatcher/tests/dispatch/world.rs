@@ -166,7 +166,7 @@ impl Recording for Service {
 
 /// An active webhook of the instance `default` for all projects, and the secret that it signs with.
 pub(crate) fn webhook(id: i64, url: &str, events: &[&str]) -> WebhookConfig {
-    let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None };
+    let secret = SigningSecret { text: Secret::generate(&SystemIds).reveal().to_owned(), expires_at: None, id: 1 };
     WebhookConfig {
         id,
         instance: "default".into(),
@@ -303,6 +303,9 @@ impl Bench {
     }
 }
 
+/// The trace context of [`event`]s and of [`task`]s: trace id, span id, flags.
+pub(crate) const TRACE: &[u8] = b"its own trace id, no mor\x01";
+
 /// A `run.created`, with this as its publisher's own JSON.
 pub(crate) fn event_with(claim: bool, extra_json: String) -> Vec<u8> {
     let mut event = payload::sample(EventType::RunCreated);
@@ -310,7 +313,7 @@ pub(crate) fn event_with(claim: bool, extra_json: String) -> Vec<u8> {
     event.instance = "default".into();
     event.extra_json = extra_json;
     let publish_id = uuid_bytes(SystemIds.uuid());
-    AcceptedEvent { publish_id, claim, accepted_at: 1, event: Some(event) }.encode_to_vec()
+    AcceptedEvent { publish_id, claim, accepted_at: 1, event: Some(event), trace: TRACE.into() }.encode_to_vec()
 }
 
 /// The body of [`task`].
@@ -333,6 +336,7 @@ pub(crate) fn delivery_task(webhook_id: i64, delivery_id: u128) -> DeliveryTask 
         webhook_id,
         event_type: "run.deleted".into(),
         format: "generic".into(),
+        trace: TRACE.into(),
         ..Default::default()
     };
     let body = FIRST_RENDERED.into();

@@ -133,8 +133,14 @@ fn entry() -> Value {
 /// An entry with what was sent and what came back.
 fn attempt() -> Value {
     let mut attempt = entry();
+    attempt["trace_id"] = "4bf92f3577b34da6a3ce929d0e0e4736".into();
+    attempt["timings"] = json!({
+        "dns_ms": 1.204, "connect_ms": 2.871, "tls_ms": 4.36, "first_byte_ms": 12.018, "total_ms": 12.345,
+        "connection_reused": false,
+    });
     attempt["request"] = json!({
         "headers": [{"name": "x-testmo-event", "value": "run.completed"}], "body": "{}", "body_encoding": "utf8",
+        "body_sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "secret_ids": [2],
     });
     attempt["response"] = json!({
         "headers": [{"name": "content-type", "value": "text/plain"}], "body": "busy", "body_encoding": "utf8",
@@ -210,6 +216,25 @@ fn entry_members() -> Vec<(&'static str, Value)> {
     members
 }
 
+const TIMINGS: &str = "Where the time of the attempt went, in milliseconds; null: none was made. What did not happen is \
+                       null; what failed took as long as it took to fail. Of a connection that was opened for another \
+                       attempt, there is nothing but that it was reused.";
+
+fn timings() -> Value {
+    let step = |about: &str| json!({"type": ["number", "null"], "minimum": 0, "description": about});
+    schema::object([
+        ("dns_ms", step("Looking up the host's name.")),
+        ("connect_ms", step("Connecting to its address.")),
+        ("tls_ms", step("The TLS handshake.")),
+        ("first_byte_ms", step("From the start until the head of the answer had come.")),
+        ("total_ms", json!({"type": "number", "minimum": 0, "description": "All of it: `duration_ms`."})),
+        (
+            "connection_reused",
+            schema::flag("Whether the request went over a connection that was opened for another attempt."),
+        ),
+    ])
+}
+
 /// The schemas of this resource, by name.
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     let header = schema::object([
@@ -223,14 +248,45 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
             ("body_encoding", schema::choice(["utf8", "base64"], "Which of the two.")),
         ]
     };
+    let mut request = exchange("In the order sent.");
+    request.extend([
+        (
+            "body_sha256",
+            schema::or_null(schema::with(
+                schema::text("SHA-256 of the body as it was sent; null: recorded by an older version."),
+                "pattern",
+                "^[0-9a-f]{64}$",
+            )),
+        ),
+        (
+            "secret_ids",
+            schema::list(
+                schema::integer(0, i64::MAX, "The `secret_id` that the webhook had."),
+                "The secrets that signed, the current one first: the first `X-Testmo-Signature-256`, all of them \
+                 `webhook-signature`.",
+            ),
+        ),
+    ]);
     let mut response = exchange("In the order received.");
     response.push(("truncated", schema::flag("Whether there was more than the 64 KiB that are kept.")));
     let mut attempt = entry_members();
     attempt.extend([
         (
+            "trace_id",
+            schema::or_null(schema::with(
+                schema::text(
+                    "The W3C trace id of the event: of the `traceparent` that it was published with, or one that was made \
+                     then; null: not known, as for a pending entry.",
+                ),
+                "pattern",
+                "^[0-9a-f]{32}$",
+            )),
+        ),
+        ("timings", schema::described(schema::or_null(timings()), TIMINGS)),
+        (
             "request",
             schema::described(
-                schema::or_null(schema::object(exchange("In the order sent."))),
+                schema::or_null(schema::object(request)),
                 "What was sent; null: nothing.",
             ),
         ),

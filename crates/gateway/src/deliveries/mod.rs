@@ -76,8 +76,23 @@ struct ErrorJson {
 pub(crate) struct EntryDetailJson {
     #[serde(flatten)]
     entry: EntryJson,
+    /// Null where it is not known.
+    trace_id: Option<String>,
+    /// Null where no attempt was made.
+    timings: Option<TimingsJson>,
     request: Option<RequestJson>,
     response: Option<ResponseJson>,
+}
+
+/// Where the time of an attempt went, in milliseconds, to the microsecond; null: it did not come to that.
+#[derive(Serialize)]
+struct TimingsJson {
+    dns_ms: Option<f64>,
+    connect_ms: Option<f64>,
+    tls_ms: Option<f64>,
+    first_byte_ms: Option<f64>,
+    total_ms: f64,
+    connection_reused: bool,
 }
 
 #[derive(Serialize)]
@@ -85,6 +100,9 @@ struct RequestJson {
     headers: Vec<HeaderJson>,
     #[serde(flatten)]
     body: BodyJson,
+    /// Null where it was not recorded yet.
+    body_sha256: Option<String>,
+    secret_ids: Vec<i64>,
 }
 
 #[derive(Serialize)]
@@ -142,7 +160,7 @@ impl From<v1::Entry> for EntryJson {
             time: time(entry.time),
             due_at: time(entry.due_at),
             waits_for: some_text(entry.waits_for),
-            duration_ms: made.then(|| entry.duration_us as f64 / 1_000.0),
+            duration_ms: made.then(|| millis(entry.duration_us)),
             response_code: Some(entry.response_code).filter(|code| *code != 0),
             error: Some(error).filter(|error| !error.class.is_empty()),
             url: some_text(entry.url),
@@ -153,16 +171,33 @@ impl From<v1::Entry> for EntryJson {
 
 impl From<v1::Entry> for EntryDetailJson {
     fn from(mut entry: v1::Entry) -> Self {
-        let request = entry
-            .request
-            .take()
-            .map(|request| RequestJson { headers: headers(request.headers), body: body(&request.body) });
+        let request = entry.request.take().map(|request| RequestJson {
+            headers: headers(request.headers),
+            body: body(&request.body),
+            body_sha256: some_text(request.body_sha256),
+            secret_ids: request.secret_ids,
+        });
         let response = entry.response.take().map(|response| ResponseJson {
             headers: headers(response.headers),
             body: body(&response.body),
             truncated: response.truncated,
         });
-        Self { entry: entry.into(), request, response }
+        let trace_id = some_text(std::mem::take(&mut entry.trace_id));
+        let timings = entry.timings.map(TimingsJson::from);
+        Self { entry: entry.into(), trace_id, timings, request, response }
+    }
+}
+
+impl From<v1::Timings> for TimingsJson {
+    fn from(timings: v1::Timings) -> Self {
+        Self {
+            dns_ms: timings.dns_us.map(millis),
+            connect_ms: timings.connect_us.map(millis),
+            tls_ms: timings.tls_us.map(millis),
+            first_byte_ms: timings.first_byte_us.map(millis),
+            total_ms: millis(timings.total_us),
+            connection_reused: timings.connection_reused,
+        }
     }
 }
 
@@ -181,6 +216,10 @@ impl From<v1::Delivery> for DeliveryJson {
             attempts: delivery.entries.into_iter().map(EntryDetailJson::from).collect(),
         }
     }
+}
+
+fn millis(micros: i64) -> f64 {
+    micros as f64 / 1_000.0
 }
 
 fn headers(headers: Vec<v1::Header>) -> Vec<HeaderJson> {

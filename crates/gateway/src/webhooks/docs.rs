@@ -55,8 +55,9 @@ fn list() -> Operation {
 fn create() -> Operation {
     let mut made = webhook();
     made["secret"] = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=");
+    made["secret_id"] = json!(1);
     let mut preview = webhook();
-    for name in ["id", "version", "secret", "created_at", "updated_at"] {
+    for name in ["id", "version", "secret", "secret_id", "created_at", "updated_at"] {
         preview[name] = Value::Null;
     }
     let minimal = json!({"name": "CI", "url": "https://ci.example.com/hook", "type": "generic", "events": ["run.*"]});
@@ -154,6 +155,7 @@ fn deactivate() -> Operation {
 fn regenerate_secret() -> Operation {
     let mut whole = webhook();
     whole["secret"] = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=");
+    whole["secret_id"] = json!(3);
     whole["previous_secret_expires_at"] = json!("2026-11-24T08:15:00Z");
     of_webhook(Operation::new(Tag::Webhooks, "regenerateWebhookSecret", "Regenerate the secret of a webhook"))
         .describe(
@@ -220,7 +222,7 @@ fn webhook() -> Value {
         "id": 7, "version": 42, "name": "CI", "url": "https://ci.example.com/hook", "type": "generic",
         "events": ["run.completed"], "projects": [1, 2], "allow_insecure": false, "headers": {"x-api-key": "…"},
         "filter": ["data.result == failed"], "active": true, "inactive_reason": null, "secret": "whsec_…GKYo",
-        "previous_secret_expires_at": null, "warnings": [], "created_at": "2026-11-20T10:00:00Z",
+        "secret_id": 2, "previous_secret_expires_at": null, "warnings": [], "created_at": "2026-11-20T10:00:00Z",
         "updated_at": "2026-11-23T08:15:00Z",
     })
 }

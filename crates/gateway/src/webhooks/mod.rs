@@ -32,9 +32,10 @@ pub(crate) use docs::routes;
 pub(crate) use schemas::schemas;
 
 /// What answers have and requests must not.
-const READ_ONLY: [&str; 8] = [
+const READ_ONLY: [&str; 9] = [
     "id",
     "secret",
+    "secret_id",
     "version",
     "inactive_reason",
     "previous_secret_expires_at",

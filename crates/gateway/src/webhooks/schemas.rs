@@ -119,6 +119,13 @@ fn members(given: fn(Value) -> Value) -> Vec<(&'static str, Value)> {
             )),
         ),
         (
+            "secret_id",
+            given(schema::id(
+                "Which secret it is: 1 for the one that the webhook was created with, one more with each that was made \
+                 since. History names the secrets that signed by it.",
+            )),
+        ),
+        (
             "previous_secret_expires_at",
             schema::or_null(schema::time("Until when an older secret signs beside the current one; null: none does.")),
         ),

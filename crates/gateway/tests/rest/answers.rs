@@ -12,7 +12,7 @@ pub(crate) fn webhook(id: i64) -> Value {
         "headers": {"x-team": "…", "x-api-key": "…"}, "filter": null, "version": 12, "previous_secret_expires_at": null,
         "id": id, "name": "CI", "url": "https://ci.example.com/hook", "type": "generic", "events": ["run.completed"],
         "projects": null, "allow_insecure": false, "active": true, "inactive_reason": null, "secret": "whsec_…abcd",
-        "warnings": [], "created_at": "2027-01-15T08:00:00Z", "updated_at": "2027-01-15T08:00:01.5Z",
+        "secret_id": 2, "warnings": [], "created_at": "2027-01-15T08:00:00Z", "updated_at": "2027-01-15T08:00:01.5Z",
     })
 }
 
@@ -190,10 +190,18 @@ async fn a_delivery_has_what_was_sent_and_what_came_back() {
     let answer = api.get(&format!("/webhooks/deliveries/{}", DELIVERY.to_uppercase())).await.ok(200).json;
     let headers = json!([{"name": "x-testmo-event", "value": "run.completed"}]);
     let exchange = json!({
-        "request": {"headers": headers, "body": "{\"é\":1}", "body_encoding": "utf8"},
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "timings": {
+            "dns_ms": 1.204, "connect_ms": 2.0, "tls_ms": null, "first_byte_ms": 12.001, "total_ms": 12.345,
+            "connection_reused": false,
+        },
+        "request": {
+            "headers": headers, "body": "{\"é\":1}", "body_encoding": "utf8", "body_sha256": "0b".repeat(32),
+            "secret_ids": [3, 2],
+        },
         "response": {"headers": headers, "body": "//4=", "body_encoding": "base64", "truncated": true},
     });
-    let none = json!({"request": null, "response": null});
+    let none = json!({"trace_id": null, "timings": null, "request": null, "response": null});
     let expected = json!({"result": {
         "id": DELIVERY, "event_id": "e", "event": "run.completed", "webhook_id": 1, "project_id": 3,
         "status": "pending", "is_test": false, "orphaned": true, "created_at": "2027-01-15T08:00:00Z",

@@ -94,6 +94,7 @@ async fn what_is_read_only_is_refused_by_name() {
     for field in [
         "id",
         "secret",
+        "secret_id",
         "version",
         "created_at",
         "updated_at",
@@ -133,8 +134,8 @@ async fn a_webhook_is_created_with_all_that_it_can_have() {
     let preview = api.post("/webhooks?validate_only=true", &body).await.ok(200);
     assert!(!preview.headers.contains_key("etag"));
     let own = json!({
-        "id": null, "version": null, "secret": null, "created_at": null, "updated_at": null, "active": false,
-        "name": "a", "url": "https://a.example", "filter": ["data.result == failed"],
+        "id": null, "version": null, "secret": null, "secret_id": null, "created_at": null, "updated_at": null,
+        "active": false, "name": "a", "url": "https://a.example", "filter": ["data.result == failed"],
     });
     assert_eq!(preview.json, json!({"result": with(webhook(41), own)}));
     assert!(asked(&api).contains("validate_only: true"));

@@ -113,6 +113,7 @@ fn webhook(id: i64) -> v1::Webhook {
         filter: Vec::new(),
         version: VERSION,
         previous_secret_expires_at: None,
+        secret_id: 2,
     }
 }
 
@@ -179,7 +180,8 @@ impl Webhooks for Fake {
         let v1::CreateWebhookRequest { name, url, projects, filter, .. } = draft;
         let saved = v1::Webhook { active: !draft.inactive, name, url, projects, filter, ..webhook(41) };
         let made = if draft.validate_only {
-            v1::Webhook { id: 0, version: 0, secret: String::new(), created_at: None, updated_at: None, ..saved }
+            let unsaved = v1::Webhook { id: 0, version: 0, secret: String::new(), secret_id: 0, ..saved };
+            v1::Webhook { created_at: None, updated_at: None, ..unsaved }
         } else {
             v1::Webhook { secret: "whsec_whole".into(), ..saved }
         };

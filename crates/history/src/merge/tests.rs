@@ -87,6 +87,7 @@ fn delivery(webhook_id: i64) -> Delivery {
         format: "generic".into(),
         // What is done for a test is not counted, and is done like the rest.
         is_test: webhook_id != 1,
+        trace: Bytes::from_static(b"its trace"),
     }
 }
 

@@ -40,6 +40,7 @@ fn passed(place: usize, meant: bool) -> Passed {
         matched_at: 0,
         format: "generic".into(),
         is_test: false,
+        trace: bytes::Bytes::new(),
     };
     Passed { delivery, number: 1, started_at: place as i64, meant }
 }

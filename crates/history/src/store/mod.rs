@@ -256,7 +256,7 @@ pub struct WholeEntry {
     pub entry: Entry,
     /// Whether a request was sent.
     pub made: bool,
-    /// The encoded `testmo.webhooks.v1.HttpRequest` without its body.
+    /// The encoded `StoredRequest`; see `stored.rs`.
     pub request_headers: Vec<u8>,
     /// The encoded `testmo.webhooks.v1.HttpResponse` without its body.
     pub response_headers: Vec<u8>,

@@ -25,6 +25,7 @@ pub(crate) fn delivery_of(event_id: Uuid, webhook_id: i64) -> Delivery {
         matched_at: 1000,
         format: "generic".into(),
         is_test: false,
+        trace: Bytes::new(),
     }
 }
 

@@ -15,6 +15,7 @@ mod record;
 mod release;
 mod replays;
 mod timed;
+mod traces;
 
 /// Runs each test against each store.
 macro_rules! contract {
@@ -85,6 +86,10 @@ contract! {
     endpoints::a_webhook_is_as_well_as_its_newest_attempt,
     endpoints::failures_far_enough_apart_without_a_success_between_are_found,
     endpoints::what_says_nothing_of_an_endpoint_does_not_count,
+    traces::what_is_held_is_taken_with_its_trace,
+    traces::what_failed_is_retried_in_its_trace,
+    traces::a_test_keeps_its_trace,
+    traces::what_is_over_keeps_none_beside_its_entry,
     manual::what_failed_for_good_waits_for_the_attempt_that_is_asked_for,
     manual::of_presses_at_once_one_makes_an_attempt,
     manual::what_is_not_over_or_not_there_is_not_retried,

@@ -3,7 +3,7 @@
 use proto::{
     error::{ApiError, ErrorCode},
     internal::v1::{AttemptRecord, WebhookConfig},
-    v1::{DeliveryStatus, ListEntriesRequest},
+    v1::{DeliveryStatus, ListEntriesRequest, Timings},
 };
 use tonic::Status;
 
@@ -13,6 +13,8 @@ use crate::{
 };
 
 const ADMIN: &str = "system_admin@acme";
+/// That of [`TRACE`](crate::started::TRACE).
+const TRACE_ID: &str = "697473206f776e207472616365206964";
 
 fn of(webhook_id: i64) -> ListEntriesRequest {
     ListEntriesRequest { webhook_id, ..ListEntriesRequest::default() }
@@ -36,11 +38,18 @@ async fn a_delivery_is_shown_whole() {
     assert_eq!((request.headers[0].name.as_str(), &request.body[..]), ("user-agent", &b"{}"[..]));
     assert_eq!((response.headers[0].name.as_str(), &response.body[..]), ("x-one", &b"sorry"[..]));
     assert!(response.truncated);
+    assert_eq!((request.body_sha256, request.secret_ids), ("ab".repeat(32), vec![3, 2]));
+    let timings = Timings { dns_us: Some(1), first_byte_us: Some(4), total_us: 5, ..Timings::default() };
+    assert_eq!(made.timings, Some(timings));
+    assert_eq!(made.trace_id, TRACE_ID);
     assert_eq!((waits.status(), waits.attempt), (DeliveryStatus::Pending, 2));
     assert_eq!((waits.waits_for.as_str(), waits.request.clone()), ("", None));
     assert!(waits.due_at.is_some());
     let cancelled = history.get(ADMIN, delivery_id(2)).await.unwrap();
     assert_eq!((cancelled.status(), cancelled.entries[0].request.clone()), (DeliveryStatus::Failed, None));
+    assert_eq!((cancelled.entries[0].timings, cancelled.entries[0].trace_id.as_str()), (None, TRACE_ID));
+    let listed = history.list(ADMIN, of(1)).await.unwrap().entries;
+    assert!(listed.iter().all(|entry| entry.timings.is_none() && entry.trace_id.is_empty()), "the small form");
 }
 
 #[tokio::test]

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use domain::{ManualClock, SystemIds, Timestamp};
 use history::{Parts, model::Record, store::open_sqlite};
 use proto::{
     channel::{GrpcChannel, LocalServices},
     convert::uuid_bytes,
     internal::v1::{
-        Attempt, AttemptRecord, Cancel, DeliveryRef, Hold, HoldReason, RecordRequest, RecordedHeader,
+        Attempt, AttemptRecord, AttemptTimings, Cancel, DeliveryRef, Hold, HoldReason, RecordRequest, RecordedHeader,
         attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
     },
     v1::{
@@ -139,6 +140,8 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool)
 }
 
 pub(crate) const EVENT: Uuid = Uuid::from_u128(0xe);
+/// The trace context of [`record`]s: trace id, span id, flags.
+pub(crate) const TRACE: &[u8] = b"its own trace id, no mor\x01";
 
 pub(crate) fn delivery_id(webhook_id: i64) -> Uuid {
     domain::delivery_id(EVENT, webhook_id)
@@ -157,6 +160,7 @@ pub(crate) fn record(webhook_id: i64, number: i32, what: What) -> AttemptRecord 
             matched_at: START,
             format: "generic".into(),
             is_test: false,
+            trace: Bytes::from_static(TRACE),
         }),
         number,
         body: "{}".into(),
@@ -177,6 +181,9 @@ pub(crate) fn failed(next_due_at: i64) -> What {
         response_body: "sorry".into(),
         response_truncated: true,
         next_due_at,
+        body_sha256: vec![0xab; 32].into(),
+        secret_ids: vec![3, 2],
+        timings: Some(AttemptTimings { dns_us: Some(1), first_byte_us: Some(4), ..AttemptTimings::default() }),
         ..Attempt::default()
     })
 }

@@ -158,6 +158,7 @@ fn delivered_before(days: i64) -> Record {
         matched_at: START,
         format: "generic".into(),
         is_test: false,
+        trace: bytes::Bytes::new(),
     };
     let attempt = Attempt { started_at: START - days * 24 * HOUR, delivered: true, ..Attempt::default() };
     Record { delivery, number: 1, body: "{}".into(), what: What::Attempt(Box::new(attempt)) }

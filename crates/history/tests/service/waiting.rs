@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use broker::PublishError;
 use proto::{
-    convert::uuid_bytes,
+    convert::{traceparent, uuid_bytes},
     internal::v1::{CheckItem, CheckRequest, HoldReason, WebhookConfig},
     v1::{DeliveryStatus, Entry, ListEntriesRequest},
 };
 
 use crate::{
     doubles::webhook,
-    started::{START, Started, delivery_id, eventually, failed, hold, hold_for, record},
+    started::{START, Started, TRACE, delivery_id, eventually, failed, hold, hold_for, record},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -44,8 +44,23 @@ async fn held_deliveries_are_queued_again_when_their_webhook_is_active() {
     assert_eq!((tasks.len(), tasks[0].number, tasks[0].generation), (1, 1, 1));
     assert_eq!(tasks[0].body, "{}");
     assert_eq!(tasks[0].delivery, record(1, 1, hold(1)).delivery);
+    assert_eq!(history.queue.published.lock().unwrap()[0].traceparent, traceparent(TRACE));
     assert!(may_send(&history, 1, 1).await && !may_send(&history, 1, 0).await);
     assert_eq!(last(&history, 2).await.waits_for, "webhook inactive");
+}
+
+#[tokio::test]
+async fn what_has_no_trace_begins_one_when_it_is_queued() {
+    let history = Started::new().await;
+    let version = history.subscription.save(webhook(1, false));
+    let mut untraced = record(1, 1, hold(version));
+    untraced.delivery.as_mut().unwrap().trace.clear();
+    history.record(vec![untraced]).await;
+    history.subscription.save(webhook(1, true));
+    eventually("it is queued", async || !history.queue.tasks().is_empty()).await;
+    let trace = history.queue.tasks().remove(0).delivery.unwrap().trace;
+    let header = history.queue.published.lock().unwrap()[0].traceparent.clone();
+    assert!(header.is_some() && header == traceparent(&trace), "{header:?} {trace:?}");
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ pub(super) fn webhook(webhook: Webhook, now: Timestamp) -> v1::Webhook {
         active: webhook.active,
         inactive_reason: webhook.inactive_reason,
         secret: webhook.secret_masked,
+        secret_id: webhook.secret_id,
         created_at: Some(timestamp(webhook.created_at)),
         updated_at: Some(timestamp(webhook.updated_at)),
         warnings,

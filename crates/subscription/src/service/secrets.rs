@@ -36,6 +36,7 @@ impl Service {
         let before = webhook.webhook.clone();
         webhook.credentials = self.seal(&reach.instance, request.id, &credentials)?;
         webhook.webhook.secret_masked = secret.masked();
+        webhook.webhook.secret_id += 1;
         webhook.webhook.previous_secret_expires_at = credentials.previous_expires_at();
         webhook.webhook.updated_at = actor.at;
         let deltas = differences(&before, &webhook.webhook, &["secret"]);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{EventSelector, EventType, InstanceId, Scope, WebhookKind};
+use domain::{EventSelector, EventType, InstanceId, Scope, TraceContext, WebhookKind};
 use payload::{render, sample};
 use proto::{
-    convert::{timestamp, uuid_bytes},
+    convert::{timestamp, trace_bytes, uuid_bytes},
     error::{ApiError, ErrorCode},
     internal::v1::{DeliveryRef, QueueTestRequest, recording_client::RecordingClient},
     v1::{Event, Project, TestWebhookResponse},
@@ -51,6 +51,7 @@ impl Service {
             matched_at: now.as_micros(),
             format: kind.name().to_owned(),
             is_test: true,
+            trace: trace_bytes(&TraceContext::fresh(&*self.ids)),
         };
         self.queue(QueueTestRequest { delivery: Some(delivery), body: body.into() }).await?;
         Ok(TestWebhookResponse {

@@ -41,7 +41,13 @@ impl Service {
         let mut webhook = new(spec, active, &secret, actor.at);
         if validate_only {
             let shown = answer::webhook(webhook, actor.at);
-            return Ok(v1::Webhook { secret: String::new(), created_at: None, updated_at: None, ..shown });
+            return Ok(v1::Webhook {
+                secret: String::new(),
+                secret_id: 0,
+                created_at: None,
+                updated_at: None,
+                ..shown
+            });
         }
         webhook.id = unit.change.next_webhook_id().await.map_err(failure::of_store)?;
         let entry = actor.entry(Action::Created, &change_log::all(&webhook))?;
@@ -111,6 +117,7 @@ fn new(spec: WebhookSpec, active: bool, secret: &Secret, at: Timestamp) -> Webho
         active,
         inactive_reason: String::new(),
         secret_masked: secret.masked(),
+        secret_id: 1,
         previous_secret_expires_at: None,
         created_at: at,
         updated_at: at,

@@ -72,6 +72,8 @@ pub struct Webhook {
     pub inactive_reason: String,
     /// What is shown of its secret.
     pub secret_masked: String,
+    /// Which secret it is: 1, 2, … Those that go on beside it have the numbers before.
+    pub secret_id: i64,
     /// When the last of its older secrets stops signing; `None`: there is none.
     pub previous_secret_expires_at: Option<Timestamp>,
     /// When it was created.

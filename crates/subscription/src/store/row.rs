@@ -28,6 +28,7 @@ pub(super) struct Row<'a> {
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
     pub(super) endpoint_since: i64,
+    pub(super) secret_id: i64,
     pub(super) action: &'a str,
     pub(super) actor: &'a str,
     pub(super) actor_role: &'a str,
@@ -62,6 +63,7 @@ impl<'a> Row<'a> {
             created_at: webhook.created_at.as_micros(),
             updated_at: webhook.updated_at.as_micros(),
             endpoint_since: webhook.endpoint_since.as_micros(),
+            secret_id: webhook.secret_id,
             ..tombstone
         }
     }
@@ -90,6 +92,7 @@ impl<'a> Row<'a> {
             created_at: at,
             updated_at: at,
             endpoint_since: at,
+            secret_id: 0,
             action: &entry.action,
             actor: &entry.actor,
             actor_role: &entry.actor_role,

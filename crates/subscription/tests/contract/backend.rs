@@ -121,6 +121,7 @@ pub(crate) fn sample(id: i64, projects: Option<&[i64]>) -> SealedWebhook {
         active: true,
         inactive_reason: String::new(),
         secret_masked: "whsec_…abc=".to_owned(),
+        secret_id: 1,
         previous_secret_expires_at: None,
         created_at: NOON,
         updated_at: NOON,

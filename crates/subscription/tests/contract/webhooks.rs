@@ -41,6 +41,7 @@ pub(crate) async fn what_is_replaced_is_read_back(backend: &impl Backend) {
         active: false,
         inactive_reason: "projects_deleted".into(),
         secret_masked: "whsec_…xyz=".into(),
+        secret_id: 4,
         previous_secret_expires_at: Some(NOON),
         updated_at: NOON.plus(std::time::Duration::from_secs(1)),
         endpoint_since: NOON.plus(std::time::Duration::from_secs(2)),

@@ -6,7 +6,7 @@ use domain::{Secret, Timestamp};
 use proto::{
     convert::{from_timestamp, timestamp},
     error::ErrorCode,
-    internal::v1::ChangesRequest,
+    internal::v1::{ChangesRequest, SigningSecret},
     v1::{RegenerateSecretRequest, Webhook},
 };
 
@@ -21,10 +21,14 @@ async fn regenerate(fixture: &Fixture, id: i64, overlap_hours: i32) -> Webhook {
 
 /// What the dispatcher signs with.
 async fn signing(fixture: &Fixture) -> Vec<(String, Option<Timestamp>)> {
+    let secrets = told(fixture).await;
+    secrets.into_iter().map(|secret| (secret.text, secret.expires_at.as_ref().map(from_timestamp))).collect()
+}
+
+async fn told(fixture: &Fixture) -> Vec<SigningSecret> {
     let request = ChangesRequest { since: 0, with_secrets: true };
     let webhooks = fixture.configuration().changes(request).await.unwrap().into_inner().webhooks;
-    let secrets = webhooks.into_iter().next().unwrap().secrets;
-    secrets.into_iter().map(|secret| (secret.text, secret.expires_at.as_ref().map(from_timestamp))).collect()
+    webhooks.into_iter().next().unwrap().secrets
 }
 
 #[tokio::test]
@@ -54,6 +58,24 @@ async fn the_old_secret_stops_at_once_or_after_the_overlap() {
     assert_eq!(shown.previous_secret_expires_at, None);
     let secret: Secret = fourth.secret.parse().unwrap();
     assert_eq!(shown.secret, secret.masked());
+}
+
+#[tokio::test]
+async fn secrets_are_numbered_in_the_order_they_were_made() {
+    let fixture = Fixture::start().await;
+    let first = fixture.create(None).await;
+    assert_eq!((first.secret_id, fixture.get(first.id).await.secret_id), (1, 1));
+    // Each step: the overlap, how much later, and the numbers of those that sign then, the current one first.
+    for (current, overlap, later, ids) in
+        [(2, 3, 0, &[2, 1][..]), (3, 1, 0, &[3, 2, 1]), (4, 5, 2, &[4, 3]), (5, 5, 0, &[5, 4, 3]), (6, 0, 0, &[6])]
+    {
+        let made = regenerate(&fixture, first.id, overlap).await;
+        fixture.clock.advance(later * HOUR);
+        assert_eq!((made.secret_id, fixture.get(first.id).await.secret_id), (current, current));
+        let secrets = told(&fixture).await;
+        assert_eq!(secrets.iter().map(|secret| secret.id).collect::<Vec<_>>(), ids, "{current}");
+        assert_eq!(secrets[0].text, made.secret);
+    }
 }
 
 #[tokio::test]

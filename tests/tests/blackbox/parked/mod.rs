@@ -140,7 +140,8 @@ fn accepted(event: &Event) -> Vec<u8> {
     let event =
         Event { instance: "default".into(), created_at: Some(prost_types::Timestamp::default()), ..event.clone() };
     let publish_id = bytes::Bytes::copy_from_slice(random::uuid().as_bytes());
-    AcceptedEvent { publish_id, claim: true, accepted_at: 1, event: Some(event) }.encode_to_vec()
+    AcceptedEvent { publish_id, claim: true, accepted_at: 1, event: Some(event), ..AcceptedEvent::default() }
+        .encode_to_vec()
 }
 
 /// Messages that nobody can work on, each with the lane and a part of the reason that it is parked with.

@@ -11,17 +11,22 @@ use std::{
 
 use super::*;
 
-const PUBLIC: Ipv4Addr = Ipv4Addr::LOCALHOST;
+pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const PRIVATE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 /// Answers of a name server to one question after the other; the last stands for all that follow. `None`: silence.
-struct Answers(Mutex<Vec<Option<Vec<IpAddr>>>>);
+pub(super) struct Answers(Mutex<Vec<Option<Vec<IpAddr>>>>);
 
 impl Answers {
     fn new(answers: &[&[IpAddr]]) -> Arc<Self> {
         let mut answers: Vec<_> = answers.iter().map(|addresses| Some(addresses.to_vec())).collect();
         answers.reverse();
         Arc::new(Self(Mutex::new(answers)))
+    }
+
+    /// This answer once, and silence from then on.
+    pub(super) fn then_silence(answer: &[IpAddr]) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(vec![None, Some(answer.to_vec())])))
     }
 }
 
@@ -40,13 +45,13 @@ impl Resolver for Answers {
 }
 
 /// A receiver on the public address, and a port of the same number on the private one.
-struct Networks {
-    receiver: Receiver,
+pub(super) struct Networks {
+    pub(super) receiver: Receiver,
     private: Listener,
 }
 
 impl Networks {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         loop {
             let receiver = Receiver::start().await;
             // Somebody else may have it.
@@ -57,7 +62,7 @@ impl Networks {
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://changing.example:{}/in", self.receiver.address().port())
     }
 
@@ -71,7 +76,7 @@ fn untouched(listener: &Listener) -> bool {
     listener.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-fn guarded(resolver: Arc<Answers>) -> Poster {
+pub(super) fn guarded(resolver: Arc<Answers>) -> Poster {
     poster_with(&["127.0.0.1/32"], resolver, Arc::new(SystemClock))
 }
 

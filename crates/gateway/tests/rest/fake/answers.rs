@@ -89,9 +89,23 @@ pub(crate) fn cancelled(id: &str) -> v1::Entry {
 
 pub(crate) fn whole(entry: v1::Entry) -> v1::Entry {
     let headers = vec![v1::Header { name: "x-testmo-event".into(), value: "run.completed".into() }];
-    let request = v1::HttpRequest { headers: headers.clone(), body: "{\"é\":1}".into() };
+    let request = v1::HttpRequest {
+        headers: headers.clone(),
+        body: "{\"é\":1}".into(),
+        body_sha256: "0b".repeat(32),
+        secret_ids: vec![3, 2],
+    };
+    let timings = v1::Timings {
+        dns_us: Some(1_204),
+        connect_us: Some(2_000),
+        tls_us: None,
+        first_byte_us: Some(12_001),
+        total_us: 12_345,
+        connection_reused: false,
+    };
     let response = v1::HttpResponse { headers, body: vec![0xff, 0xfe].into(), truncated: true };
-    v1::Entry { request: Some(request), response: Some(response), ..entry }
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".into();
+    v1::Entry { request: Some(request), response: Some(response), timings: Some(timings), trace_id, ..entry }
 }
 
 /// What an export hands on; the cursor says how it ends.

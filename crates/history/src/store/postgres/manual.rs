@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sqlx::PgPool;
+use sqlx::{PgPool, PgTransaction};
 
 use super::{
     begin::begin,
@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     manual,
-    merge::{NewBody, StoredAttempt, Wait},
+    merge::{StoredAttempt, Wait},
     model::{Delivery, NoRetry, Retry},
+    opening::TRACE,
     store::{Released, list::delivery_columns},
 };
 
@@ -34,8 +35,7 @@ pub(super) async fn queue_test(
     if made == 0 || attempted {
         return Ok(None);
     }
-    insert_bodies(&mut transaction, &[NewBody { event: delivery.event(), format: &delivery.format, content: &body }])
-        .await?;
+    insert_bodies(&mut transaction, &manual::bodies(&delivery, &body)).await?;
     transaction.commit().await?;
     Ok(Some(manual::taken(delivery, &wait, body)))
 }
@@ -52,7 +52,7 @@ pub(super) async fn retry(pool: &PgPool, retry: &Retry) -> Result<Result<Release
         .bind(&retry.instance)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some(delivery) = found else { return Ok(Err(NoRetry::Pending)) };
+        let Some(mut delivery) = found else { return Ok(Err(NoRetry::Pending)) };
         let Some(waits) = lock(&mut transaction, &BTreeMap::from([(delivery.id, &delivery)])).await? else {
             transaction.rollback().await?;
             continue;
@@ -69,18 +69,27 @@ pub(super) async fn retry(pool: &PgPool, retry: &Retry) -> Result<Result<Release
             Ok(number) => number,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
-                .bind(&delivery.instance)
-                .bind(delivery.event_id)
-                .bind(&delivery.format)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let Some(body) = body else { return Ok(Err(NoRetry::Bodiless)) };
+        let Some(body) = read_body(&mut transaction, &delivery, &delivery.format).await? else {
+            return Ok(Err(NoRetry::Bodiless));
+        };
+        delivery.trace = read_body(&mut transaction, &delivery, TRACE).await?.unwrap_or_default().into();
         let wait = Wait::manual(number, retry.called_at, retry.leased_until);
         update_waits(&mut transaction, &[(&delivery, wait)]).await?;
         transaction.commit().await?;
         return Ok(Ok(manual::taken(delivery, &wait, body.into())));
     }
     Err(sqlx::Error::Protocol("others kept changing the same delivery".into()))
+}
+
+async fn read_body(
+    transaction: &mut PgTransaction<'_>,
+    delivery: &Delivery,
+    format: &str,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
+        .bind(&delivery.instance)
+        .bind(delivery.event_id)
+        .bind(format)
+        .fetch_optional(&mut **transaction)
+        .await
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::begin::begin;
 use crate::{
     model::{Delivery, HoldReason, WaitState},
+    opening::TRACE,
     store::{Held, Released, TakeHeld, TakeTests, Waiting, by_kind, held_webhooks, list::delivery_columns},
 };
 
@@ -115,7 +116,8 @@ async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Res
     }
     let wanted: BTreeSet<(&str, Uuid, &str)> = taken
         .iter()
-        .map(|row| (row.delivery.instance.as_str(), row.delivery.event_id, row.delivery.format.as_str()))
+        .flat_map(|row| [row.delivery.format.as_str(), TRACE].map(|format| (&row.delivery, format)))
+        .map(|(delivery, format)| (delivery.instance.as_str(), delivery.event_id, format))
         .collect();
     let rows: Vec<BodyRow> = sqlx::query_as(
         "SELECT b.instance, b.event_id, b.format, b.content FROM bodies b \
@@ -130,10 +132,11 @@ async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Res
     let bodies: HashMap<(String, Uuid, String), Bytes> =
         rows.into_iter().map(|row| ((row.instance, row.event_id, row.format), row.content.into())).collect();
     let released = taken.into_iter().map(|row| {
-        let key = (row.delivery.instance.clone(), row.delivery.event_id, row.delivery.format.clone());
+        let key = |format: &str| (row.delivery.instance.clone(), row.delivery.event_id, format.to_owned());
+        let (body, trace) = (bodies.get(&key(&row.delivery.format)), bodies.get(&key(TRACE)));
         Released {
-            body: bodies.get(&key).cloned(),
-            delivery: row.delivery,
+            body: body.cloned(),
+            delivery: Delivery { trace: trace.cloned().unwrap_or_default(), ..row.delivery },
             number: row.number,
             generation: row.generation,
             manual: row.manual,

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     manual,
-    merge::{NewBody, StoredAttempt, Wait},
+    merge::{StoredAttempt, Wait},
     model::{Delivery, NoRetry, Retry},
+    opening::TRACE,
     store::{Released, list::delivery_columns},
 };
 
@@ -41,7 +42,7 @@ pub(super) async fn queue_test(
     }
     let wait = Wait::manual(1, test.now, test.leased_until);
     insert_waits(connection, "", &[(delivery, wait)]).await?;
-    insert_bodies(connection, &[NewBody { event: delivery.event(), format: &delivery.format, content: body }]).await?;
+    insert_bodies(connection, &manual::bodies(delivery, body)).await?;
     Ok(Some(manual::taken(delivery.clone(), &wait, body.clone())))
 }
 
@@ -58,7 +59,7 @@ pub(super) async fn retry(
     .bind(&retry.instance)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(delivery) = found else { return Ok(Err(NoRetry::Pending)) };
+    let Some(mut delivery) = found else { return Ok(Err(NoRetry::Pending)) };
     let waiting: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pending WHERE delivery_id = ?)")
         .bind(delivery.id)
         .fetch_one(&mut *connection)
@@ -77,6 +78,7 @@ pub(super) async fn retry(
     let Some(body) = read_body(connection, &delivery.event(), &delivery.format).await? else {
         return Ok(Err(NoRetry::Bodiless));
     };
+    delivery.trace = read_body(connection, &delivery.event(), TRACE).await?.unwrap_or_default().into();
     let wait = Wait::manual(number, retry.called_at, retry.leased_until);
     insert_waits(connection, "", &[(&delivery, wait)]).await?;
     Ok(Ok(manual::taken(delivery, &wait, body.into())))

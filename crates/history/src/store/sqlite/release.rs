@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::rows::{read, write};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
+    opening::TRACE,
     store::{Held, Released, TakeHeld, TakeTests, Waiting, by_kind, held_webhooks, list::delivery_columns},
 };
 
@@ -123,8 +124,11 @@ async fn with_bodies(
 ) -> Result<Vec<Released>, sqlx::Error> {
     let bodies = bodies(connection, &taken).await?;
     let released = taken.into_iter().map(|row| Released {
-        body: bodies.get(&key(&row.delivery)).cloned(),
-        delivery: row.delivery,
+        body: bodies.get(&key(&row.delivery, &row.delivery.format)).cloned(),
+        delivery: Delivery {
+            trace: bodies.get(&key(&row.delivery, TRACE)).cloned().unwrap_or_default(),
+            ..row.delivery
+        },
         number: row.number,
         generation: row.generation,
         manual: row.manual,
@@ -135,13 +139,14 @@ async fn with_bodies(
 
 type BodyKey = (String, Uuid, String);
 
-fn key(delivery: &Delivery) -> BodyKey {
-    (delivery.instance.clone(), delivery.event_id, delivery.format.clone())
+fn key(delivery: &Delivery, format: &str) -> BodyKey {
+    (delivery.instance.clone(), delivery.event_id, format.to_owned())
 }
 
-/// The stored bodies of deliveries, each read once.
+/// The stored bodies of deliveries and the trace contexts of their events, each read once.
 async fn bodies(connection: &mut SqliteConnection, taken: &[Taken]) -> Result<HashMap<BodyKey, Bytes>, sqlx::Error> {
-    let wanted: BTreeSet<BodyKey> = taken.iter().map(|row| key(&row.delivery)).collect();
+    let keys = |row: &Taken| [row.delivery.format.as_str(), TRACE].map(|format| key(&row.delivery, format));
+    let wanted: BTreeSet<BodyKey> = taken.iter().flat_map(keys).collect();
     let wanted: Vec<BodyKey> = wanted.into_iter().collect();
     let before = "SELECT b.instance, b.event_id, b.format, b.content FROM (";
     let after = ") AS u CROSS JOIN bodies AS b ON b.instance = u.column1 AND b.event_id = u.column2 \

@@ -11,7 +11,7 @@ use super::{
 macro_rules! webhook_columns {
     () => {
         "id, version, name, url, kind, events, projects, allow_insecure, headers, filter, active, inactive_reason, \
-         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since"
+         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since, secret_id"
     };
 }
 
@@ -43,6 +43,7 @@ pub(super) fn webhook(row: &SqliteRow) -> Result<Webhook, StoreError> {
         active: row.try_get("active")?,
         inactive_reason: row.try_get("inactive_reason")?,
         secret_masked: row.try_get("secret_masked")?,
+        secret_id: row.try_get("secret_id")?,
         previous_secret_expires_at: previous.map(Timestamp::from_micros),
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         updated_at: Timestamp::from_micros(row.try_get("updated_at")?),

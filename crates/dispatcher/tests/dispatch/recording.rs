@@ -1,0 +1,49 @@
+//! What is recorded of an attempt beside what it came to.
+
+use blackbox::receiver::Receiver;
+use broker::Lane;
+use prost::Message as _;
+use proto::{
+    convert::traceparent,
+    internal::v1::{Attempt, AttemptRecord, DeliveryTask, attempt_record::What},
+};
+
+use crate::world::{Bench, FIRST_RENDERED, TRACE, event, task, webhook};
+
+fn attempt(record: AttemptRecord) -> Attempt {
+    match record.what {
+        Some(What::Attempt(attempt)) => attempt,
+        other => panic!("no attempt: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_has_its_timings_its_digest_its_secret_and_its_trace() {
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [500, 200]);
+    let mut hook = webhook(1, &receiver.url("/in"), &["*"]);
+    hook.secrets[0].id = 5;
+    let mut bench = Bench::start(vec![hook], 10);
+    bench.send(Lane::Events, 1, false, event(false)).await;
+    let first = bench.recorded().await;
+    bench.settled().await;
+    bench.send(Lane::DeliverSlow, 2, false, task(1, 2)).await;
+    let second = bench.recorded().await;
+
+    let published = bench.world.published.lock().unwrap().remove(0);
+    let retry = DeliveryTask::decode(published.body).unwrap();
+    assert_eq!(published.traceparent, traceparent(TRACE));
+    for delivery in [&first.delivery, &second.delivery, &retry.delivery] {
+        assert_eq!(delivery.as_ref().unwrap().trace, TRACE);
+    }
+    let received = receiver.requests("/in");
+    assert_eq!(received[1].body, FIRST_RENDERED.as_bytes());
+    for (record, request, fresh) in [(first, &received[0], true), (second, &received[1], false)] {
+        let attempt = attempt(record);
+        assert_eq!(attempt.body_sha256, domain::body_sha256(&request.body).as_slice());
+        assert_eq!(attempt.secret_ids, [5]);
+        let timings = attempt.timings.unwrap();
+        assert_eq!((timings.connect_us.is_some(), timings.connection_reused), (fresh, !fresh), "{timings:?}");
+        assert!(timings.first_byte_us.is_some_and(|first| first <= attempt.duration_us), "{timings:?}");
+    }
+}
