@@ -109,7 +109,7 @@ async fn what_is_read_only_is_refused_by_name() {
         }
     }
     let own = patch(&api, "", &webhook(7).to_string()).await.ok(422);
-    assert_eq!(own.json["errors"].as_object().unwrap().len(), 8, "{}", own.text);
+    assert_eq!(own.json["errors"].as_object().unwrap().len(), 9, "{}", own.text);
     for field in ["name", "url", "type", "events", "allow_insecure", "headers", "active"] {
         patch(&api, "", &json!({field: null}).to_string()).await.refused(422, "validation_failed", &[field]);
     }
