@@ -14,8 +14,8 @@ use crate::known::{cancelled, delivered, delivery_of, failed, held, record};
 type Any = Arc<dyn Store>;
 
 const TAKE: TakeHeld = TakeHeld {
-    webhook_id: 1,
     held: Held::ForNews,
+    early: false,
     config_version: 3,
     held_before: 0,
     now: 5000,
@@ -45,7 +45,7 @@ pub(crate) async fn what_is_held_is_taken_with_its_trace(store: Any) {
     // What comes later does not change it.
     let other = Delivery { trace: "another".into(), ..traced(1) };
     store.record(vec![of(other, 1, held(2))].into()).await.unwrap();
-    let mut taken = store.take_held(TAKE).await.unwrap();
+    let mut taken = store.take_held(&[1], TAKE).await.unwrap();
     taken.sort_by_key(|taken| taken.delivery.event_id);
     let found: Vec<_> = taken.iter().map(|taken| (taken.delivery.trace.clone(), taken.body.clone())).collect();
     let body = || Some(Bytes::from_static(b"{}"));
