@@ -235,12 +235,8 @@ fn timings() -> Value {
     ])
 }
 
-/// The schemas of this resource, by name.
-pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
-    let header = schema::object([
-        ("name", schema::text("Its name.")),
-        ("value", schema::text("Its value; masked where it is secret.")),
-    ]);
+/// An entry with what was sent and what came back.
+fn attempt_members() -> Vec<(&'static str, Value)> {
     let exchange = |headers| {
         vec![
             ("headers", schema::list(schema::named("Header"), headers)),
@@ -292,6 +288,16 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         ),
         ("response", schema::described(schema::or_null(schema::object(response)), "What came back; null: nothing.")),
     ]);
+    attempt
+}
+
+/// The schemas of this resource, by name.
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let header = schema::object([
+        ("name", schema::text("Its name.")),
+        ("value", schema::text("Its value; masked where it is secret.")),
+    ]);
+    let attempt = attempt_members();
     let mut exported = attempt.clone();
     exported.push(("cursor", schema::text("To go on after it with another export.")));
     let mut delivery = common();
