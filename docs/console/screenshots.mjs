@@ -4,7 +4,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 
@@ -111,7 +111,8 @@ const looks = [
   { name: "dark-phone", theme: "dark", width: 390, height: 844 },
 ];
 
-const service = spawn(program, ["standalone"], { env, stdio: ["ignore", "ignore", "inherit"] });
+const log = openSync(join(work, "log"), "w");
+const service = spawn(program, ["standalone"], { env, stdio: ["ignore", log, log] });
 const endpoint = await receiver();
 let browser;
 try {
@@ -167,12 +168,13 @@ try {
       }
       await pause(250);
       const { cssContentSize: size } = await page("Page.getLayoutMetrics");
-      const clip = { x: 0, y: 0, width, height: Math.min(size.height, 1800), scale: 1 };
+      const clip = { x: 0, y: 0, width, height: name === "delete" ? height : Math.min(size.height, 1800), scale: 1 };
       const { data } = await page("Page.captureScreenshot", { clip, captureBeyondViewport: true });
       writeFileSync(join(work, "png", `${file}.png`), Buffer.from(data, "base64"));
     }
   }
   await browser.call("Browser.close");
+  await once(browser.process, "exit");
 } finally {
   browser?.process.kill();
   service.kill();

@@ -45,8 +45,10 @@ export class Browser {
       if (wrong) throw new Error(wrong.exception?.description ?? wrong.text);
       return result.value;
     };
-    // The target is there before its page: a promise of the empty page before it would be lost.
-    while (!(await evaluate(`location.protocol !== "about:" && document.readyState === "complete"`))) {
+    // The target is there before its page: a promise of the empty page before it would be lost, and between the two
+    // there is nothing to be asked.
+    const loaded = `location.protocol !== "about:" && document.readyState === "complete"`;
+    while (!(await evaluate(loaded).catch(() => false))) {
       await new Promise((next) => setTimeout(next, 20));
     }
     return { page, evaluate };

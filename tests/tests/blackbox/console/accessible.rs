@@ -66,7 +66,7 @@ async fn fill(world: &World) -> (i64, String) {
         world.receiver.wait_for("/in", usize::try_from(number).expect("small"), SOON).await;
     }
     let failed = blackbox::wait::eventually(SOON, "a failed entry", async || {
-        history::page(&admin, id, "?status=failed").await.first().map(|entry| entry.delivery().to_owned())
+        history::page(&admin, id, "status=failed").await.first().map(|entry| entry.delivery().to_owned())
     })
     .await;
     (id, failed)

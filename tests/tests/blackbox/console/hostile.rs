@@ -124,7 +124,7 @@ async fn fill(world: &World) -> i64 {
     world.product.publisher().publish(event).await.expect("an accepted event");
     receiver.wait_for("/in", 1, SOON).await;
     blackbox::wait::eventually(SOON, "the failed entry", async || {
-        let page = history::page(&admin, id, "?status=failed").await;
+        let page = history::page(&admin, id, "status=failed").await;
         (!page.is_empty()).then_some(())
     })
     .await;

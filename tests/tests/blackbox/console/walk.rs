@@ -147,7 +147,8 @@ async fn delivery_history(world: &World, secret: &str) {
     let payload = browser.run("return document.getElementById('request-1').textContent", json!([])).await;
     let sent: &Received = &world.receiver.requests("/in")[1];
     assert_eq!(payload.as_str().expect("a payload").as_bytes(), &sent.body[..], "what is shown is what was sent");
-    signature::verify(sent, secret);
+    assert_eq!(sent.expect_header("x-testmo-signature-256"), signature::sign_testmo(secret, &sent.body));
+    assert_eq!(sent.expect_header("webhook-signature").split(' ').count(), 2, "the old secret signs as well");
     for button in ["Copy to clipboard: error", "Copy to clipboard: request payload", "Copy to clipboard: response body"]
     {
         browser.press(button).await;

@@ -6,6 +6,7 @@ use proto::v1;
 use crate::console::{
     names::kind_title,
     text::Text,
+    trouble::sentence,
     visitor::Visitor,
     when::{When, when},
 };
@@ -45,7 +46,7 @@ impl Head {
             kind: kind_title(&webhook.r#type),
             active: webhook.active,
             reason: reason(&webhook.inactive_reason),
-            warnings: webhook.warnings.iter().map(|text| Text::line(text.clone())).collect(),
+            warnings: webhook.warnings.iter().map(|text| Text::line(sentence(text))).collect(),
             overlap: when(webhook.previous_secret_expires_at),
             proof: visitor.proof.clone(),
             tab,

@@ -12,7 +12,7 @@ use crate::{
         form::Submitted,
         page::{Frame, Section, html},
         text::Text,
-        trouble::{Shown, Trouble},
+        trouble::{Shown, Trouble, sentence},
         visitor::Visitor,
         when::{When, when},
     },
@@ -51,7 +51,7 @@ pub(super) fn shown(visitor: &Visitor, webhook: Option<v1::Webhook>, is_new: boo
         secret: webhook.secret,
         is_new,
         overlap: when(webhook.previous_secret_expires_at),
-        warnings: webhook.warnings.into_iter().map(Text::line).collect(),
+        warnings: webhook.warnings.iter().map(|text| Text::line(sentence(text))).collect(),
     };
     Ok(html(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &page))
 }
