@@ -8,6 +8,7 @@ use blackbox::{
     receiver::{Answer, Received},
     signature,
 };
+use proto::v1::SetPlanRequest;
 use serde_json::json;
 
 use super::{SOON, World};
@@ -21,6 +22,7 @@ async fn a_system_administrator_walks_through_the_article(mode: Mode) {
     sending_a_test_payload(&world, &secret).await;
     let secret = managing(&world).await;
     delivery_history(&world, &secret).await;
+    plan_requirement(&world).await;
     deleting(&world).await;
     world.is_quiet().await;
 }
@@ -185,6 +187,29 @@ async fn replaying(world: &World) {
     browser.press("Start replay").await;
     browser.is_at("/webhooks/1/replays/").await;
     browser.sees("Done").await;
+}
+
+/// *Plan requirement*: a downgrade deactivates and keeps; after an upgrade each webhook is activated by hand.
+async fn plan_requirement(world: &World) {
+    let browser = &world.browser;
+    let core = world.product.grpc(Some(world.product.publisher_token()));
+    let told = |plan: &str, version| {
+        let (instance, plan) = ("default".to_owned(), plan.to_owned());
+        SetPlanRequest { instance, plan, version }
+    };
+    core.instances().set_plan(told("team", 1)).await.expect("a plan is told");
+    browser.open("/").await;
+    browser.sees("Webhooks are not available on this plan.").await;
+    browser.sees("Deactivated because the plan was downgraded.").await;
+    browser.open("/webhooks/1").await;
+    browser.press("Activate").await;
+    browser.sees("Plan required").await;
+    core.instances().set_plan(told("business", 2)).await.expect("a plan is told");
+    browser.open("/").await;
+    browser.sees_no("Webhooks are not available on this plan.").await;
+    browser.open("/webhooks/1").await;
+    browser.press("Activate").await;
+    browser.sees("The webhook is active").await;
 }
 
 /// *Deleting webhooks*: with confirmation; the history stays.
