@@ -200,10 +200,12 @@ impl Browser {
     pub async fn complaints(&self) -> Vec<String> {
         let entries = self.call("/se/log", json!({"type": "browser"})).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
+        // Below that there is only advice.
+        let is_grave = |entry: &&Value| entry["level"] == "SEVERE" || entry["level"] == "WARNING";
         let text = |entry: &Value| entry["message"].as_str().unwrap_or_default().to_owned();
         // Pages that say no are answered 4xx, and the browser tells of it.
         let is_answer = |text: &String| text.contains("the server responded with a status of 4");
-        entries.iter().map(text).filter(|text| !is_answer(text)).collect()
+        entries.iter().filter(is_grave).map(text).filter(|text| !is_answer(text)).collect()
     }
 }
 
