@@ -2,63 +2,14 @@
 //
 // Usage: node screenshots.mjs WORK [NAME ...]; reads WORK/bodies/<target>/<group>/*.json, writes WORK/png.
 
-import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+import { Browser } from "./browser.mjs";
+
 const here = dirname(fileURLToPath(import.meta.url));
 const [work, ...names] = process.argv.slice(2);
-
-/** A headless Chromium in a time zone and a language that are the same everywhere. */
-class Browser {
-  #answers = new Map();
-  #last = 0;
-  #rest = "";
-
-  constructor() {
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en-US"];
-    flags.push("--remote-debugging-pipe", `--user-data-dir=${join(work, "profile")}`);
-    const env = { ...process.env, TZ: "UTC", LANG: "en_US.UTF-8" };
-    const stdio = ["ignore", "ignore", "ignore", "pipe", "pipe"];
-    this.process = spawn("chromium", flags, { env, stdio });
-    this.process.stdio[4].setEncoding("utf8").on("data", (text) => this.#read(text));
-  }
-
-  #read(text) {
-    const messages = (this.#rest + text).split("\0");
-    this.#rest = messages.pop();
-    for (const message of messages.map((message) => JSON.parse(message))) {
-      const answer = this.#answers.get(message.id);
-      this.#answers.delete(message.id);
-      if (message.error) answer?.reject(new Error(message.error.message));
-      else answer?.resolve(message.result);
-    }
-  }
-
-  call(method, params = {}, sessionId = undefined) {
-    const id = ++this.#last;
-    this.process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-    return new Promise((resolve, reject) => this.#answers.set(id, { resolve, reject }));
-  }
-
-  async page(file) {
-    const { targetId } = await this.call("Target.createTarget", { url: pathToFileURL(file).href });
-    const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
-    const page = (method, params) => this.call(method, params, sessionId);
-    const evaluate = async (expression) => {
-      const params = { expression, awaitPromise: true, returnByValue: true };
-      const { result, exceptionDetails: wrong } = await page("Runtime.evaluate", params);
-      if (wrong) throw new Error(wrong.exception?.description ?? wrong.text);
-      return result.value;
-    };
-    // The target is there before its page: a promise of the empty page before it would be lost.
-    while (!(await evaluate(`location.protocol === "file:" && document.readyState === "complete"`))) {
-      await new Promise((next) => setTimeout(next, 20));
-    }
-    return { page, evaluate };
-  }
-}
 
 /** A page with the renderers; the drawing begins with a call to `draw`. */
 function writePage() {
@@ -73,9 +24,9 @@ function writePage() {
   return file;
 }
 
-const browser = new Browser();
+const browser = new Browser(work);
 try {
-  const { page, evaluate } = await browser.page(writePage());
+  const { page, evaluate } = await browser.page(pathToFileURL(writePage()).href);
   for (const target of readdirSync(join(work, "bodies"))) {
     for (const group of readdirSync(join(work, "bodies", target))) {
       const name = `${target}-${group}`;

@@ -13,7 +13,7 @@
 //! | [`servers`] | PostgreSQL and RabbitMQ |
 //! | [`receiver`] | the endpoint that webhooks post to |
 //! | [`product`] | the programs under test, in embedded or distributed mode |
-//! | [`rest`], [`grpc`], [`publisher`] | clients |
+//! | [`rest`], [`grpc`], [`publisher`], [`browser`] | clients |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
 //! | [`outage`] | PostgreSQL away for a while under load |
@@ -21,6 +21,7 @@
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
+pub mod browser;
 pub mod events;
 pub mod grpc;
 pub mod history;

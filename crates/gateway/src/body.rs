@@ -74,7 +74,8 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(ErrorCode::UnsupportedMediaType, "the content type is not JSON; send application/json"))
 }
 
-async fn read(request: Request) -> Result<Bytes, Failure> {
+/// All of a body, within bounds of size and time.
+pub(crate) async fn read(request: Request) -> Result<Bytes, Failure> {
     let body = Limited::new(request.into_body(), LIMIT).collect();
     match tokio::time::timeout(PATIENCE, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 ///
 /// Every handler takes it before path, query and body: who may not come in learns nothing of what is wrong with those,
 /// and has nothing read.
+#[derive(Clone)]
 pub(crate) struct Caller {
     authorization: MetadataValue<Ascii>,
     is_system_admin: bool,
@@ -36,10 +37,7 @@ impl FromRequestParts<Services> for Caller {
         let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (headers.next(), headers.next()) else { return Err(unauthenticated()) };
         let token = value.to_str().ok().and_then(bearer).ok_or_else(unauthenticated)?;
-        let mut authorization =
-            MetadataValue::<Ascii>::try_from(format!("Bearer {token}")).map_err(|_| unauthenticated())?;
-        authorization.set_sensitive(true);
-        let caller = Self { authorization, is_system_admin: false };
+        let caller = Self::of(token).ok_or_else(unauthenticated)?;
         let known = answer(services.webhooks().get_caller(caller.request(GetCallerRequest {}))).await?;
         let role = admit(&known.role)?;
         Ok(Self { is_system_admin: role == Role::SystemAdmin, ..caller })
@@ -62,7 +60,7 @@ impl FromRequestParts<Services> for SystemAdmin {
 }
 
 /// The role, if the REST API is for it.
-fn admit(role: &str) -> Result<Role, Failure> {
+pub(crate) fn admit(role: &str) -> Result<Role, Failure> {
     let text = match Role::from_name(role, Vec::new()) {
         Some(role @ (Role::SystemAdmin | Role::ProjectAdmin(_))) => return Ok(role),
         Some(Role::Member) => {
@@ -89,6 +87,13 @@ fn unauthenticated() -> Failure {
 }
 
 impl Caller {
+    /// Whoever this token stands for, not asked yet; `None`: it cannot be a token.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let mut authorization = MetadataValue::<Ascii>::try_from(format!("Bearer {token}")).ok()?;
+        authorization.set_sensitive(true);
+        Some(Self { authorization, is_system_admin: false })
+    }
+
     /// The message as this caller's request.
     pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use proto::error::{ApiError, ErrorCode};
 use serde::Serialize;
 use tonic::Status;
+
+use crate::console;
 
 /// An error on its way to the caller of the REST API.
 #[derive(Debug)]
@@ -30,6 +32,16 @@ impl Failure {
     /// What kind of error it is.
     pub(crate) const fn code(&self) -> ErrorCode {
         self.0.code
+    }
+
+    /// What is wrong with each field that is at fault.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.0.fields
+    }
+
+    /// What the caller is told.
+    pub(crate) fn message(&self) -> &str {
+        public_message(&self.0)
     }
 
     /// A service left out what its schema promises.
@@ -95,12 +107,18 @@ fn public_message(error: &ApiError) -> &str {
 }
 
 /// Answers requests to paths that are not served.
-pub(crate) async fn unknown_path() -> Failure {
-    Failure::new(ErrorCode::NotFound, "there is no such address; the API is below /api/v1")
+pub(crate) async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
+    let message = "there is no such address; the API is below /api/v1";
+    shown(Failure::new(ErrorCode::NotFound, message), console::is_for_people(uri.path(), &headers))
 }
 
 /// Answers requests with a method that their path does not have; axum adds `Allow`.
-pub(crate) async fn wrong_method(method: Method) -> Failure {
+pub(crate) async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = format!("{method} is not possible on this address; the header `allow` names what is");
-    Failure::new(ErrorCode::MethodNotAllowed, message)
+    shown(Failure::new(ErrorCode::MethodNotAllowed, message), console::is_for_people(uri.path(), &headers))
+}
+
+/// A failure for whoever asked: a page for people, JSON for programs.
+pub(crate) fn shown(failure: Failure, for_people: bool) -> Response {
+    if for_people { console::trouble(failure) } else { failure.into_response() }
 }

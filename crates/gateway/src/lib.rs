@@ -1,4 +1,4 @@
-//! The REST API: a face of the gRPC services, with no authority of its own.
+//! The REST API and the console: faces of the gRPC services, with no authority of their own.
 //!
 //! Each request's bearer token travels on as it came, and the services decide; what they answer becomes JSON. A request
 //! is looked through in this order: token (401) and role (403), for which the service `Webhooks` is asked; id in the path
@@ -10,9 +10,11 @@
 //! - `openapi` puts the document together, `manual` shows it.
 //! - `caller`, `path`, `query`, `precondition`, `body` read requests (`read`, `value`, `named`: what is in them);
 //!   `page`, `error` shape answers; `guard` surrounds them all.
+//! - `console` has the pages for people.
 
 mod body;
 mod caller;
+mod console;
 mod deliveries;
 mod error;
 mod events;
@@ -42,6 +44,7 @@ use manual::Manual;
 use openapi::Route;
 
 pub use axum::Router;
+pub use console::{SessionKeys, Sessions};
 pub use events::{Catalogue, InvalidSample};
 
 /// A delivery comes whole: headers and bodies of every attempt, far beyond tonic's 4 MiB after a few retries.
@@ -56,6 +59,8 @@ pub struct Services {
     pub history: GrpcChannel,
     /// The event types with their samples.
     pub catalogue: Catalogue,
+    /// Who is signed in to the console.
+    pub sessions: Sessions,
 }
 
 impl Services {
@@ -83,13 +88,15 @@ fn routes() -> Vec<Route> {
     resources.into_iter().flatten().collect()
 }
 
-/// The REST API below `/api/v1`. Every other path answers 404, so merge it with nothing that has a fallback.
+/// The REST API below `/api/v1`, and the console beside it. Every other path answers 404, so merge it with nothing that
+/// has a fallback.
 pub fn router(services: Services) -> Router {
     let routes = routes();
     let manual = Manual::new(&openapi::document(&routes, &services.catalogue));
     let api = routes.into_iter().fold(Router::new(), |api, route| api.route(route.path, route.handler));
     Router::new()
         .nest("/api/v1", api)
+        .merge(console::routes())
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(Extension(manual))

@@ -20,12 +20,14 @@ mod rest;
 mod rotation;
 mod secret_box;
 mod service;
+mod session_keys;
 pub mod store;
 mod token;
 
 use std::{fmt, sync::Arc};
 
 use domain::{AddressPolicy, Clock, IdSource};
+use gateway::Sessions;
 use proto::{
     channel::GrpcChannel,
     internal::v1::configuration_server::ConfigurationServer,
@@ -78,6 +80,8 @@ pub struct Subscription {
     pub routes: Routes,
     /// Who a token stands for, from the store itself.
     pub authenticator: Arc<dyn Authenticator>,
+    /// Sessions of the console, sealed with keys that all processes of this service share.
+    pub sessions: Sessions,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
@@ -129,9 +133,15 @@ pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription,
         authenticator: Arc::clone(&authenticator),
         history,
         clock: Arc::clone(&clock),
-        ids,
+        ids: Arc::clone(&ids),
         metrics: metrics::Metrics::new(),
     });
+    let sessions = Sessions {
+        keys: session_keys::session_keys(Arc::clone(&secrets)),
+        clock: Arc::clone(&clock),
+        ids,
+        closing: tasks.shutdown_token().clone(),
+    };
     let configuration = configuration::Configuration {
         service: Arc::clone(&service),
         store: Arc::clone(&store),
@@ -143,7 +153,7 @@ pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription,
     let routes = Routes::new(WebhooksServer::from_arc(Arc::clone(&service)))
         .add_service(InstancesServer::from_arc(service))
         .add_service(ConfigurationServer::new(configuration));
-    Ok(Subscription { routes, authenticator, store, clock })
+    Ok(Subscription { routes, authenticator, sessions, store, clock })
 }
 
 /// The first start leaves a text sealed with its key; a later one must be able to open it.

@@ -1,4 +1,4 @@
-//! The program `testmo-subscription`: the service with PostgreSQL behind it, and the REST gateway.
+//! The program `testmo-subscription`: the service with PostgreSQL behind it, and the gateway.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     bootstrap(&service, &config.auth).await?;
     let local = LocalServices::default();
     local.set(service.routes.clone());
-    let router = subscription::rest(local.channel(), history)?;
+    let router = subscription::rest(local.channel(), history, service.sessions)?;
     Ok(Program {
         grpc: service.routes,
         http: Some(router),

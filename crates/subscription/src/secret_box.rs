@@ -170,7 +170,7 @@ impl SecretBox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring(&self) -> Arc<KeyRing> {
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.state().ring)
     }
 

@@ -6,6 +6,7 @@ mod apply;
 mod architecture;
 mod chat;
 mod command_line;
+mod console;
 mod crashes;
 mod delivery;
 mod demo;

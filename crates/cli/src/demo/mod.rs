@@ -66,6 +66,7 @@ impl Demo {
         let grpc = addresses.grpc.context("no listener for gRPC")?;
         say!("Testmo Webhooks demo: all services in this process, data in {}", folder.path().display())?;
         say!("  REST API  http://{http}/api/v1  (token: {})", folder.path().join("admin.token").display())?;
+        say!("  console   http://{http}/  (sign in with the same token)")?;
         say!("  gRPC      {grpc}  (token: {})\n", folder.path().join("publisher.token").display())?;
 
         let program = standalone::assemble(&config, true, false, Arc::new(SystemResolver), Tasks::new()).await?;

@@ -97,7 +97,7 @@ pub(crate) async fn assemble(
 
     let patience = settings.timeout + Duration::from_secs(5);
     let dispatcher = start_dispatcher(config, settings, &broker, internal, resolver, &tasks)?;
-    let router = subscription::rest(local.channel(), local.channel())?;
+    let router = subscription::rest(local.channel(), local.channel(), subscription.sessions)?;
     let health = health(&broker, dispatcher, &stores.history);
     let at_end: Vec<futures::future::BoxFuture<'static, ()>> = vec![Box::pin(async move { broker.close().await })];
     Ok(Program { grpc: routes, http: Some(router), health, tasks, patience, at_end })

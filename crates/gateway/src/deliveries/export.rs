@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use flate2::{Compression, write::GzEncoder};
-use proto::v1::{ExportEntriesResponse, ExportedEntry};
+use proto::v1::{ExportEntriesRequest, ExportEntriesResponse, ExportedEntry};
 use serde::Serialize;
 use tonic::Streaming;
 
 use super::EntryDetailJson;
 use crate::{
     Services,
-    caller::{SystemAdmin, answer},
+    caller::{Caller, SystemAdmin, answer},
     error::Failure,
     page::some_text,
     query::Query,
@@ -62,9 +62,20 @@ pub(super) async fn export(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let (format, request) = query.export()?;
+    send(&services, &caller, format, request, &headers).await
+}
+
+/// The answer with all entries that are asked for.
+pub(crate) async fn send(
+    services: &Services,
+    caller: &Caller,
+    format: Format,
+    request: ExportEntriesRequest,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
     let mut parts = answer(services.history().export_entries(caller.request(request))).await?;
     let total = parts.message().await?.ok_or_else(|| Failure::incomplete("number of entries"))?.total;
-    let gzip = accepts_gzip(&headers);
+    let gzip = accepts_gzip(headers);
     let text = Text { format, empty: true, gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())) };
     let mut response = Body::from_stream(stream(parts, text)).into_response();
     let headers = response.headers_mut();
@@ -83,7 +94,7 @@ pub(super) async fn export(
 }
 
 /// Whether the header `accept-encoding` takes gzip.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(crate) use docs::{routes, schemas};
-pub(crate) use export::{FORMATS, Format};
+pub(crate) use export::{FORMATS, Format, accepts_gzip, send as send_export};
 
 /// Where an attempt or a delivery can stand, with its name.
 pub(crate) const STATUSES: [(DeliveryStatus, &str); 3] = [

@@ -16,14 +16,14 @@ use crate::{
     conformance::operation,
     fake::REPLAY,
     schema_check::{Unknown, mistakes},
-    support::{Answer, Api},
+    support::{Answer, Api, sessions},
 };
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 fn with_samples(catalogue: Catalogue) -> Api {
     let local = LocalServices::default();
-    Api::over(Services { webhooks: local.channel(), history: local.channel(), catalogue })
+    Api::over(Services { webhooks: local.channel(), history: local.channel(), catalogue, sessions: sessions() })
 }
 
 /// Without a token.

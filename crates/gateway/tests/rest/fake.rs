@@ -4,7 +4,10 @@
 mod answers;
 mod history;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use proto::{
     error::{ApiError, ErrorCode},
@@ -35,6 +38,7 @@ pub(crate) const VERSION: i64 = 12;
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
     calls: Arc<Mutex<Vec<String>>>,
+    revoked: Arc<AtomicBool>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -43,6 +47,11 @@ impl Fake {
     /// The messages that came, since this was last called; without the questions who a token stands for.
     pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// From now on no token is valid.
+    pub(crate) fn revoke_all(&self) {
+        self.revoked.store(true, Ordering::SeqCst);
     }
 
     fn enter<T: std::fmt::Debug>(&self, request: Request<T>) -> Result<T, Status> {
@@ -163,11 +172,14 @@ fn ids(page: i32, per_page: i32) -> impl Iterator<Item = i64> {
 impl Webhooks for Fake {
     async fn get_caller(&self, request: Request<v1::GetCallerRequest>) -> Answer<v1::GetCallerResponse> {
         let role = match token_of(&request) {
+            _ if self.revoked.load(Ordering::SeqCst) => outcome("").map(|()| "")?,
             role @ ("project_admin" | "member" | "publisher" | "king") => role,
             later if later.starts_with("later-") => "system_admin",
             token => outcome(token).map(|()| "system_admin")?,
         };
-        let caller = v1::GetCallerResponse { role: role.into(), instance: "acme".into(), ..Default::default() };
+        let projects = if role == "project_admin" { vec![3, 7] } else { Vec::new() };
+        let (instance, name) = ("acme".into(), "deploy".into());
+        let caller = v1::GetCallerResponse { role: role.into(), instance, projects, name };
         Ok(Response::new(caller))
     }
 

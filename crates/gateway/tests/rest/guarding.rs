@@ -4,14 +4,18 @@ use gateway::Services;
 use proto::channel::{LocalServices, remote};
 use tonic::transport::Endpoint;
 
-use crate::support::{Api, catalogue, logged};
+use crate::support::{Api, catalogue, logged, sessions};
 
 #[tokio::test]
 async fn services_that_are_not_there_are_unavailable() {
     let nowhere = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
     let local = LocalServices::default();
-    let api =
-        Api::over(Services { webhooks: remote(nowhere.clone()), history: local.channel(), catalogue: catalogue() });
+    let api = Api::over(Services {
+        webhooks: remote(nowhere.clone()),
+        history: local.channel(),
+        catalogue: catalogue(),
+        sessions: sessions(),
+    });
     for path in ["/webhooks", "/webhooks/7", "/webhooks/events", "/tokens", "/webhooks/deliveries"] {
         // Again and again: the first failure must not change what comes after.
         for _ in 0..2 {

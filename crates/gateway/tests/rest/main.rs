@@ -1,4 +1,4 @@
-//! The REST API against services in memory: what it asks of them, what it makes of their answers, and what it refuses.
+//! The REST API and the console against services in memory: what it asks of them, what it makes of their answers, and what it refuses.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +10,7 @@ mod bodies;
 mod changing;
 mod conditions;
 mod conformance;
+mod console;
 mod document;
 mod explaining;
 mod exporting;

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io::{self, Write},
-    sync::{Mutex, Once},
+    sync::{Arc, Mutex, Once},
 };
 
 use axum::{
@@ -11,12 +11,14 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, header},
 };
-use gateway::{Catalogue, Services, router};
+use domain::{SystemClock, SystemIds};
+use gateway::{Catalogue, Services, Sessions, router};
 use proto::{
     channel::LocalServices,
     v1::{history_server::HistoryServer, webhooks_server::WebhooksServer},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -83,13 +85,28 @@ pub(crate) fn catalogue() -> Catalogue {
         .unwrap()
 }
 
+/// Sessions of this process alone.
+pub(crate) fn sessions() -> Sessions {
+    Sessions {
+        keys: Arc::new(|| vec![[7; 32]]),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        closing: CancellationToken::new(),
+    }
+}
+
 impl Api {
     pub(crate) fn new() -> Self {
         let fake = Fake::default();
         start_logging();
         let local = LocalServices::default();
         local.set(Routes::new(WebhooksServer::new(fake.clone())).add_service(HistoryServer::new(fake.clone())));
-        let services = Services { webhooks: local.channel(), history: local.channel(), catalogue: catalogue() };
+        let services = Services {
+            webhooks: local.channel(),
+            history: local.channel(),
+            catalogue: catalogue(),
+            sessions: sessions(),
+        };
         Self { fake, router: router(services), documented: true }
     }
 
