@@ -106,18 +106,18 @@ macro_rules! by_kind {
 pub(self) use by_kind;
 
 /// The statement that finds the webhooks with something held that is due by `$1`. It goes from one webhook to the next in
-/// the index, however many rows each has.
+/// the index, however many rows each has, and in such words that PostgreSQL does so whatever it takes the table for.
 macro_rules! held_webhooks {
     ($condition:literal) => {
         concat!(
-            "WITH RECURSIVE w (id) AS (SELECT min(webhook_id) FROM pending WHERE ",
+            "WITH RECURSIVE w (id) AS (SELECT (SELECT webhook_id FROM pending WHERE ",
             $condition,
-            " UNION ALL SELECT (SELECT min(webhook_id) FROM pending WHERE ",
+            " ORDER BY webhook_id LIMIT 1) UNION ALL SELECT (SELECT webhook_id FROM pending WHERE ",
             $condition,
-            " AND webhook_id > w.id) FROM w WHERE w.id IS NOT NULL) SELECT id FROM w WHERE id IS NOT NULL \
-             AND EXISTS (SELECT 1 FROM pending WHERE ",
+            " AND webhook_id > w.id ORDER BY webhook_id LIMIT 1) FROM w WHERE w.id IS NOT NULL) \
+             SELECT id FROM w WHERE id IS NOT NULL AND (SELECT 1 FROM pending WHERE ",
             $condition,
-            " AND webhook_id = w.id AND due_at <= $1)"
+            " AND webhook_id = w.id AND due_at <= $1 LIMIT 1) = 1"
         )
     };
 }

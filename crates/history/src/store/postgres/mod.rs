@@ -46,12 +46,11 @@ const CONNECTIONS: u32 = 12;
 /// Every statement here goes by keys and has its index. But what is known of tables that grow and shrink as fast as these
 /// is always late: a table taken for small would be read whole, for each row of a batch even, and a plan that was made for
 /// one and kept would do so for ever. So plans are made anew (for batches that is cheap), and of indexes.
-const PLANS: [(&str, &str); 5] = [
+const PLANS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_custom_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    ("enable_material", "off"),
 ];
 /// How long the server works for nobody: a statement may not hang on somebody's locks, and the locks of a program whose
 /// host has gone silent are freed. Not for migrations, which may take their time.

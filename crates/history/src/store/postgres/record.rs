@@ -144,7 +144,8 @@ pub(super) async fn insert_waits(
     Ok(done.rows_affected())
 }
 
-/// Changes waits whose rows are locked.
+/// Changes waits whose rows are locked, so that they stay where they are. Each is looked up by itself: as a join it could
+/// be taken for one with a small table, which is read whole then.
 pub(super) async fn update_waits(
     transaction: &mut PgTransaction<'_>,
     rows: &[(&Delivery, Wait)],
@@ -158,7 +159,8 @@ pub(super) async fn update_waits(
          not_before = r.not_before, since = r.since, hold_reason = r.hold_reason, manual = r.manual \
          FROM UNNEST($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], \
          $8::bigint[], $9::bigint[], $10::smallint[], $11::boolean[]) AS r (delivery_id, number, state, generation, due_at, \
-         config_version, leased_until, not_before, since, hold_reason, manual) WHERE p.delivery_id = r.delivery_id";
+         config_version, leased_until, not_before, since, hold_reason, manual) CROSS JOIN LATERAL (\
+         SELECT ctid FROM pending WHERE delivery_id = r.delivery_id OFFSET 0) AS c WHERE p.ctid = c.ctid";
     sqlx::query(statement)
         .bind(rows.iter().map(|row| row.0.id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.1.number).collect::<Vec<_>>())

@@ -120,9 +120,9 @@ async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Res
         .map(|(delivery, format)| (delivery.instance.as_str(), delivery.event_id, format))
         .collect();
     let rows: Vec<BodyRow> = sqlx::query_as(
-        "SELECT b.instance, b.event_id, b.format, b.content FROM bodies b \
-         JOIN UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
-         USING (instance, event_id, format)",
+        "SELECT b.* FROM UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
+         CROSS JOIN LATERAL (SELECT instance, event_id, format, content FROM bodies WHERE instance = u.instance \
+         AND event_id = u.event_id AND format = u.format OFFSET 0) AS b",
     )
     .bind(wanted.iter().map(|key| key.0).collect::<Vec<_>>())
     .bind(wanted.iter().map(|key| key.1).collect::<Vec<_>>())
@@ -163,7 +163,8 @@ pub(super) async fn settle(pool: &PgPool, released: &[Released], queued: bool) -
     sqlx::query(
         "UPDATE pending p SET state = $5, leased_until = 0, not_before = CASE WHEN $6 THEN p.not_before ELSE 0 END \
          FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::bigint[]) AS r (id, number, generation, leased_until) \
-         WHERE p.delivery_id = r.id AND p.number = r.number AND p.generation = r.generation \
+         CROSS JOIN LATERAL (SELECT ctid FROM pending WHERE delivery_id = r.id OFFSET 0) AS c \
+         WHERE p.ctid = c.ctid AND p.number = r.number AND p.generation = r.generation \
          AND p.leased_until = r.leased_until AND p.state = 2",
     )
     .bind(ids)
