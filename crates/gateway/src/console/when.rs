@@ -37,8 +37,8 @@ pub(super) fn to_field(time: Option<Timestamp>) -> String {
 pub(super) fn duration(micros: i64) -> String {
     match micros {
         ..1_000 => format!("{micros} µs"),
-        ..10_000 => format!("{:.1} ms", micros as f64 / 1_000.0),
-        ..1_000_000 => format!("{} ms", micros / 1_000),
+        1_000..10_000 => format!("{:.1} ms", micros as f64 / 1_000.0),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
         _ => format!("{:.2} s", micros as f64 / 1_000_000.0),
     }
 }

@@ -103,7 +103,7 @@ macro_rules! by_kind {
         }
     };
 }
-pub(self) use by_kind;
+use by_kind;
 
 /// The statement that finds the webhooks with something held that is due by `$1`. It goes from one webhook to the next in
 /// the index, however many rows each has, and in such words that PostgreSQL does so whatever it takes the table for.
@@ -121,17 +121,17 @@ macro_rules! held_webhooks {
         )
     };
 }
-pub(self) use held_webhooks;
+use held_webhooks;
 
 /// What is known last of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct NewestAttempt {
     /// Its webhook.
     pub webhook_id: i64,
-    pub(self) status: i16,
+    status: i16,
     /// False: the delivery ended without an attempt.
     pub made: bool,
-    pub(self) started_at: i64,
+    started_at: i64,
     /// How long it took, in microseconds.
     pub duration_us: i64,
 }
