@@ -17,7 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     for (key, bound, example) in [
         ("delivery.max_in_flight", delivery.max_in_flight, 512),
-        ("delivery.max_in_flight_slow", delivery.max_in_flight_slow, 1024),
+        ("delivery.max_in_flight_slow", delivery.max_in_flight_slow, 256),
         ("delivery.max_in_flight_per_slow_webhook", delivery.max_in_flight_per_slow_webhook, 32),
     ] {
         if bound == 0 {

@@ -211,7 +211,7 @@ impl Default for Delivery {
             connect_timeout: Period::from_secs(5),
             retry_schedule: Schedule::default(),
             max_in_flight: 512,
-            max_in_flight_slow: 1024,
+            max_in_flight_slow: 256,
             max_in_flight_per_slow_webhook: 32,
             breaker_after: Period::from_secs(15 * 60),
             deactivate_after: Period::from_secs(5 * 24 * 3600),
