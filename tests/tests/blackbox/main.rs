@@ -29,6 +29,7 @@ mod quota;
 mod reference;
 mod replay;
 mod rest_input;
+mod retention;
 mod retries;
 mod roles;
 mod rotation;

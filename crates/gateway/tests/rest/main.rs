@@ -19,6 +19,7 @@ mod hostile;
 mod refusals;
 mod replaying;
 mod schema_check;
+mod settings;
 mod shown;
 mod stats;
 mod support;

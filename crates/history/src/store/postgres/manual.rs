@@ -7,11 +7,14 @@ use sqlx::PgPool;
 
 use super::{
     begin::begin,
-    record::{STARTS, insert_bodies, insert_waits, lock, update_waits},
+    bodies,
+    reach::{Reach, since_any_match},
+    reading,
+    record::{STARTS, insert_waits, lock, update_waits},
 };
 use crate::{
     manual,
-    merge::{NewBody, StoredAttempt, Wait},
+    merge::{NewBody, Wait},
     model::{Delivery, NoRetry, Retry},
     store::{Released, list::delivery_columns},
 };
@@ -27,15 +30,15 @@ pub(super) async fn queue_test(
     let mut transaction = begin(pool, "BEGIN").await?;
     // Attempts are looked for after the row is there: whoever records one at the same time has been waited for.
     let made = insert_waits(&mut transaction, &[(&delivery, wait)]).await?;
-    let attempted: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM attempts WHERE delivery_id = $1)")
-        .bind(delivery.id)
-        .fetch_one(&mut *transaction)
-        .await?;
-    if made == 0 || attempted {
+    let since = since_any_match(delivery.matched_at);
+    let mut reach = Reach::default();
+    reach.add(delivery.id, since);
+    if made == 0 || !reach.attempts(&mut transaction).await?.is_empty() {
         return Ok(None);
     }
-    insert_bodies(&mut transaction, &[NewBody { event: delivery.event(), format: &delivery.format, content: &body }])
-        .await?;
+    let Delivery { format, matched_at, .. } = &delivery;
+    let new = NewBody { event: delivery.event(), format, at: *matched_at, content: &body };
+    bodies::insert(&mut transaction, &[new], since).await?;
     transaction.commit().await?;
     Ok(Some(manual::taken(delivery, &wait, body)))
 }
@@ -43,39 +46,31 @@ pub(super) async fn queue_test(
 pub(super) async fn retry(pool: &PgPool, retry: &Retry) -> Result<Result<Released, NoRetry>, sqlx::Error> {
     for _ in 0..STARTS {
         let mut transaction = begin(pool, "BEGIN").await?;
-        let found: Option<Delivery> = sqlx::query_as(concat!(
+        let statement = concat!(
             "SELECT ",
             delivery_columns!(),
-            " FROM attempts WHERE delivery_id = $1 AND instance = $2 LIMIT 1"
-        ))
-        .bind(retry.delivery_id)
-        .bind(&retry.instance)
-        .fetch_optional(&mut *transaction)
-        .await?;
+            " FROM attempts WHERE delivery_id = $1 AND instance = $2 AND started_at >= $3 LIMIT 1"
+        );
+        let found: Option<Delivery> = sqlx::query_as(statement)
+            .bind(retry.delivery_id)
+            .bind(&retry.instance)
+            .bind(since_any_match(retry.matched_at))
+            .fetch_optional(&mut *transaction)
+            .await?;
         let Some(delivery) = found else { return Ok(Err(NoRetry::Pending)) };
         let Some(waits) = lock(&mut transaction, &BTreeMap::from([(delivery.id, &delivery)])).await? else {
             transaction.rollback().await?;
             continue;
         };
-        let attempts: Vec<StoredAttempt> = sqlx::query_as(
-            "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
-             WHERE delivery_id = $1",
-        )
-        .bind(delivery.id)
-        .fetch_all(&mut *transaction)
-        .await?;
-        let waiting = waits.iter().any(|stored| stored.wait.number > 0);
+        let mut reach = Reach::default();
+        reach.add(delivery.id, since_any_match(delivery.matched_at));
+        let attempts = reach.attempts(&mut transaction).await?;
+        let waiting = waits.values().any(|locked| locked.stored.wait.number > 0);
         let number = match manual::next(&attempts, waiting, retry.called_at) {
             Ok(number) => number,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
-                .bind(&delivery.instance)
-                .bind(delivery.event_id)
-                .bind(&delivery.format)
-                .fetch_optional(&mut *transaction)
-                .await?;
+        let body = reading::body(&mut transaction, &delivery.event(), &delivery.format, delivery.matched_at).await?;
         let Some(body) = body else { return Ok(Err(NoRetry::Bodiless)) };
         let wait = Wait::manual(number, retry.called_at, retry.leased_until);
         update_waits(&mut transaction, &[(&delivery, wait)]).await?;

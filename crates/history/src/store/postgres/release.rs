@@ -1,12 +1,9 @@
 //! What is held, and what is to end: found, taken and let go.
 
-use std::collections::{BTreeSet, HashMap};
-
-use bytes::Bytes;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use super::begin::begin;
+use super::{begin::begin, bodies};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
     store::{Held, Released, TakeHeld, TakeTests, Waiting, by_kind, held_webhooks, list::delivery_columns},
@@ -23,14 +20,6 @@ struct Taken {
     number: i32,
     generation: i32,
     manual: bool,
-}
-
-#[derive(FromRow)]
-struct BodyRow {
-    event_id: Uuid,
-    format: String,
-    instance: String,
-    content: Vec<u8>,
 }
 
 /// Takes what is held for its webhook.
@@ -113,32 +102,16 @@ async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Res
     if taken.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted: BTreeSet<(&str, Uuid, &str)> = taken
-        .iter()
-        .map(|row| (row.delivery.instance.as_str(), row.delivery.event_id, row.delivery.format.as_str()))
-        .collect();
-    let rows: Vec<BodyRow> = sqlx::query_as(
-        "SELECT b.instance, b.event_id, b.format, b.content FROM bodies b \
-         JOIN UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
-         USING (instance, event_id, format)",
-    )
-    .bind(wanted.iter().map(|key| key.0).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|key| key.1).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|key| key.2).collect::<Vec<_>>())
-    .fetch_all(pool)
-    .await?;
-    let bodies: HashMap<(String, Uuid, String), Bytes> =
-        rows.into_iter().map(|row| ((row.instance, row.event_id, row.format), row.content.into())).collect();
-    let released = taken.into_iter().map(|row| {
-        let key = (row.delivery.instance.clone(), row.delivery.event_id, row.delivery.format.clone());
-        Released {
-            body: bodies.get(&key).cloned(),
-            delivery: row.delivery,
-            number: row.number,
-            generation: row.generation,
-            manual: row.manual,
-            leased_until,
-        }
+    let key = |delivery: &Delivery| (delivery.event(), delivery.format.clone());
+    let wanted: Vec<_> = taken.iter().map(|row| (key(&row.delivery), row.delivery.matched_at)).collect();
+    let bodies = bodies::find(&mut *pool.acquire().await?, &wanted).await?;
+    let released = taken.into_iter().map(|row| Released {
+        body: bodies.get(&key(&row.delivery)).cloned(),
+        delivery: row.delivery,
+        number: row.number,
+        generation: row.generation,
+        manual: row.manual,
+        leased_until,
     });
     Ok(released.collect())
 }

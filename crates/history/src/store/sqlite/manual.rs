@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sqlx::SqliteConnection;
 
 use super::{
-    read_body,
+    reading::read_body,
     record::{insert_bodies, insert_waits},
     rows::by_ids,
 };
@@ -41,7 +41,9 @@ pub(super) async fn queue_test(
     }
     let wait = Wait::manual(1, test.now, test.leased_until);
     insert_waits(connection, "", &[(delivery, wait)]).await?;
-    insert_bodies(connection, &[NewBody { event: delivery.event(), format: &delivery.format, content: body }]).await?;
+    let Delivery { format, matched_at, .. } = delivery;
+    let new = NewBody { event: delivery.event(), format, at: *matched_at, content: body };
+    insert_bodies(connection, &[new]).await?;
     Ok(Some(manual::taken(delivery.clone(), &wait, body.clone())))
 }
 
@@ -79,5 +81,5 @@ pub(super) async fn retry(
     };
     let wait = Wait::manual(number, retry.called_at, retry.leased_until);
     insert_waits(connection, "", &[(&delivery, wait)]).await?;
-    Ok(Ok(manual::taken(delivery, &wait, body.into())))
+    Ok(Ok(manual::taken(delivery, &wait, body)))
 }
