@@ -108,7 +108,7 @@ impl History {
 
     /// A question that goes through to its database.
     async fn probe(&self) -> bool {
-        let nobody = CheckItem { delivery_id: vec![0; 16].into(), number: 1, generation: 0 };
+        let nobody = CheckItem { delivery_id: vec![0; 16].into(), number: 1, ..CheckItem::default() };
         let mut client = self.client.clone();
         let answer = client.check(CheckRequest { items: vec![nobody] });
         matches!(tokio::time::timeout(CALL_TIMEOUT, answer).await, Ok(Ok(_)))

@@ -95,6 +95,7 @@ async fn check(history: &History, jobs: &[(Incoming, Job)]) -> Vec<bool> {
         delivery_id: job.delivery.delivery_id.clone(),
         number: job.number,
         generation: job.generation,
+        matched_at: job.delivery.matched_at,
     };
     let items: Vec<CheckItem> = jobs.iter().map(item).collect();
     history.check(&items).await.unwrap_or_else(|| vec![true; jobs.len()])

@@ -5,8 +5,8 @@
 //! (404); query, headers and body (400, 413, 415, 422); then whatever the service says.
 //!
 //! - [`router`] makes the router from [`Services`].
-//! - `webhooks`, `deliveries`, `replays`, `stats`, `tokens`, `projects` and `events` have the handlers, the JSON shapes and the
-//!   documentation of one resource each: a table of routes, of which both the router and the OpenAPI document are made.
+//! - `webhooks`, `deliveries`, `replays`, `stats`, `settings`, `tokens`, `projects` and `events` have the handlers, the JSON
+//!   shapes and the documentation of one resource each: a table of routes, of which both the router and the OpenAPI document are made.
 //! - `openapi` puts the document together, `manual` shows it.
 //! - `caller`, `path`, `query`, `precondition`, `body` read requests (`read`, `value`, `named`: what is in them);
 //!   `page`, `error` shape answers; `guard` surrounds them all.
@@ -29,6 +29,7 @@ mod projects;
 mod query;
 mod read;
 mod replays;
+mod settings;
 mod stats;
 mod tokens;
 mod value;
@@ -82,6 +83,7 @@ fn routes() -> Vec<Route> {
         stats::routes(),
         events::routes(),
         projects::routes(),
+        settings::routes(),
         tokens::routes(),
         manual::routes(),
     ];

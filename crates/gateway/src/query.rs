@@ -124,6 +124,13 @@ impl Query {
         named.finish().map(|()| (format, request))
     }
 
+    /// `confirm`, empty where it is left out. The service says what it has to be.
+    pub(crate) fn confirmation(self) -> Result<String, Failure> {
+        let Self(mut named) = self;
+        let confirm = named.take("confirm").unwrap_or_default();
+        named.finish().map(|()| confirm)
+    }
+
     /// `from`, `to` and `interval`, as a request for the statistics of this webhook.
     pub(crate) fn stats(self, webhook_id: i64) -> Result<GetStatsRequest, Failure> {
         let Self(mut named) = self;

@@ -69,6 +69,12 @@ pub(crate) fn overlap_hours(value: Json) -> Result<i32, String> {
     hours.filter(|hours| (0..=72).contains(hours)).ok_or_else(|| "must be an integer from 0 to 72".to_owned())
 }
 
+/// How many days history is kept.
+pub(crate) fn retention_days(value: Json) -> Result<i32, String> {
+    let days = if let Json::Number(Some(number)) = value { i32::try_from(number).ok() } else { None };
+    days.filter(|days| [7, 30, 90].contains(days)).ok_or_else(|| "must be 7, 30 or 90".to_owned())
+}
+
 /// A UUID, in any of its spellings.
 pub(crate) fn uuid(value: Json) -> Result<Uuid, String> {
     let id = text(value).ok().and_then(|text| Uuid::parse_str(&text).ok());

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, EventType, Identity, Role, WebhookKind};
+use domain::{Clock, Identity, Role, WebhookKind};
 use proto::{
-    convert::from_timestamp,
     error::{ApiError, ErrorCode},
     v1::{
-        self, CancelReplayRequest, CancelReplayResponse, CountReplayRequest, CountReplayResponse, DeliveryStatus,
-        ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse,
-        GetReplayRequest, GetReplayResponse, GetStatsRequest, GetStatsResponse, ListEntriesRequest,
-        ListEntriesResponse, ListReplaysRequest, ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse,
-        StartReplayRequest, StartReplayResponse, history_server::History,
+        self, CancelReplayRequest, CancelReplayResponse, ClearEntriesRequest, ClearEntriesResponse, CountReplayRequest,
+        CountReplayResponse, ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest,
+        GetEventResponse, GetReplayRequest, GetReplayResponse, GetSettingsRequest, GetSettingsResponse,
+        GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse, ListReplaysRequest,
+        ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse, StartReplayRequest, StartReplayResponse,
+        UpdateSettingsRequest, UpdateSettingsResponse, history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -22,18 +22,17 @@ use crate::{
     cursor::Cursors,
     entries,
     exporting::{self, Exporting},
-    model::{Delivery, EventKey, NoRetry, Retry, Status},
+    model::{Delivery, EventKey, Retry},
     queueing::{LEASE, Queueing},
     recording::store_status,
     registry::Registry,
+    requests::{no_retry, query},
     stats::{PENDING_LIMIT, Period},
     store::{Entry, ListQuery, Page, Position, StatsQuery, Store, WholeDelivery},
 };
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
                              when they came";
-/// How many are on a page.
-pub(crate) const PAGE_SIZES: [usize; 4] = [15, 25, 50, 100];
 
 /// The service; for callers with a token.
 pub(crate) struct HistoryService {
@@ -113,6 +112,7 @@ impl History for HistoryService {
         let retry = Retry {
             instance: reader.instance,
             delivery_id: found.delivery.id,
+            matched_at: found.delivery.matched_at,
             called_at: called_at.as_micros(),
             leased_until: self.clock.now().plus(LEASE).as_micros(),
         };
@@ -140,8 +140,9 @@ impl History for HistoryService {
         // One answer for all that a caller may not read: ids cannot be probed.
         let missing = || ApiError::new(ErrorCode::NotFound, NO_SUCH_EVENT);
         let event_id: Uuid = request.into_inner().event_id.parse().map_err(|_| missing())?;
+        let sight = self.sight(&reader.instance).await?;
         let key = EventKey { instance: reader.instance, event_id };
-        let payload = self.store.body(&key, WebhookKind::Generic.name()).await.map_err(store_status)?;
+        let payload = self.store.body(&key, WebhookKind::Generic.name(), sight).await.map_err(store_status)?;
         let event = entries::event(event_id, payload.ok_or_else(missing)?).map_err(|error| {
             tracing::error!(%error, %event_id, "the generic payload of an event cannot be read");
             ApiError::new(ErrorCode::Internal, "the event cannot be read; the log of the history service says why")
@@ -188,12 +189,39 @@ impl History for HistoryService {
         let reader = self.reader(request.metadata()).await?;
         self.cancel(reader, request.into_inner()).await.map(Response::new)
     }
+
+    async fn get_settings(
+        &self,
+        request: Request<GetSettingsRequest>,
+    ) -> Result<Response<GetSettingsResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let retention_days = self.retention(&reader).await?;
+        Ok(Response::new(GetSettingsResponse { retention_days }))
+    }
+
+    async fn update_settings(
+        &self,
+        request: Request<UpdateSettingsRequest>,
+    ) -> Result<Response<UpdateSettingsResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let retention_days = self.set_retention(&reader, request.into_inner()).await?;
+        Ok(Response::new(UpdateSettingsResponse { retention_days }))
+    }
+
+    async fn clear_entries(
+        &self,
+        request: Request<ClearEntriesRequest>,
+    ) -> Result<Response<ClearEntriesResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        self.clear(&reader, request.get_ref()).await?;
+        Ok(Response::new(ClearEntriesResponse {}))
+    }
 }
 
 impl HistoryService {
     /// What is asked for, if it is there for the reader, and the cursors of that list.
     async fn query(&self, reader: &Reader, request: &ListEntriesRequest) -> Result<(ListQuery, Cursors), GrpcStatus> {
-        let mut query = query(reader, request)?;
+        let mut query = query(reader, request, self.sight(&reader.instance).await?)?;
         if request.webhook_id == 0 {
             // For the marks of orphans alone: what is known serves.
             drop(self.registry.refresh_soon().await);
@@ -229,7 +257,9 @@ impl HistoryService {
     ) -> Result<WholeDelivery, GrpcStatus> {
         let missing = || ApiError::new(ErrorCode::NotFound, "there is no such delivery");
         let id: Uuid = id.parse().map_err(|_| missing())?;
-        let found = self.store.delivery(&reader.instance, id).await.map_err(store_status)?.ok_or_else(missing)?;
+        let sight = self.sight(&reader.instance).await?;
+        let found =
+            self.store.delivery(&reader.instance, id, sight).await.map_err(store_status)?.ok_or_else(missing)?;
         let delivery = &found.delivery;
         if let Some(projects) = &reader.projects
             && !(projects.contains(&delivery.project_id) && self.sees(reader, delivery.webhook_id, refreshed)?)
@@ -316,61 +346,4 @@ impl HistoryService {
         let within_reach = reader.projects.is_none() || !webhook.deleted && reader.identity.manages(&webhook.scope);
         Ok(webhook.instance == reader.instance && within_reach)
     }
-}
-
-const fn no_retry(why: NoRetry) -> &'static str {
-    match why {
-        NoRetry::Pending => "the delivery is pending: it waits for an attempt already",
-        NoRetry::Delivered => "the delivery was delivered already",
-        NoRetry::Overtaken => {
-            "the delivery was tried again in the meantime, and failed again; look at it before a retry"
-        }
-        NoRetry::Exhausted => "the delivery has had 100 attempts, and may have no more",
-        NoRetry::Bodiless => "what was sent is not in history any more, so that it cannot be sent again",
-    }
-}
-
-/// What is asked for, from its newest page on.
-fn query(reader: &Reader, request: &ListEntriesRequest) -> Result<ListQuery, GrpcStatus> {
-    if request.webhook_id == 0 && reader.projects.is_some() {
-        let message = "listing the entries of all webhooks needs a token of role system_admin";
-        return Err(ApiError::new(ErrorCode::Forbidden, message).into());
-    }
-    let status = match DeliveryStatus::try_from(request.status) {
-        Ok(DeliveryStatus::Unspecified) => None,
-        Ok(DeliveryStatus::Pending) => Some(Status::Pending),
-        Ok(DeliveryStatus::Delivered) => Some(Status::Delivered),
-        Ok(DeliveryStatus::Failed) => Some(Status::Failed),
-        Err(_) => return Err(field("status", "must be pending, delivered or failed")),
-    };
-    let limit = match usize::try_from(request.per_page) {
-        Ok(0) => 100,
-        Ok(size) if PAGE_SIZES.contains(&size) => size,
-        _ => return Err(field("per_page", "must be 15, 25, 50 or 100")),
-    };
-    let [from, to] =
-        [&request.from, &request.to].map(|time| time.as_ref().map(|time| from_timestamp(time).as_micros()));
-    if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        return Err(field("to", "must be later than from"));
-    }
-    let event_type = Some(&request.event_type).filter(|name| !name.is_empty());
-    if let Some(Err(error)) = event_type.map(|name| name.parse::<EventType>()) {
-        return Err(field("event_type", &error.to_string()));
-    }
-    Ok(ListQuery {
-        instance: reader.instance.clone(),
-        webhook_id: Some(request.webhook_id).filter(|id| *id != 0),
-        projects: reader.projects.clone(),
-        status,
-        event_type: event_type.cloned(),
-        from,
-        to,
-        is_test: request.is_test,
-        page: Page::Newest,
-        limit,
-    })
-}
-
-pub(crate) fn field(name: &str, message: &str) -> GrpcStatus {
-    ApiError::fields(vec![(name.to_owned(), message.to_owned())]).into()
 }

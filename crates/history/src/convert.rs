@@ -89,6 +89,7 @@ pub(crate) fn check_item(item: internal::CheckItem) -> Result<CheckItem, Invalid
         delivery_id: uuid(&item.delivery_id, "delivery_id: must be 16 bytes")?,
         number: number(item.number)?,
         generation: item.generation,
+        matched_at: item.matched_at,
     })
 }
 

@@ -106,7 +106,7 @@ impl Cursors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
+    use crate::{model::Status, store::Sight};
 
     fn list() -> ListQuery {
         ListQuery {
@@ -118,6 +118,7 @@ mod tests {
             from: None,
             to: None,
             is_test: None,
+            sight: Sight { from: 0, now: 0 },
             page: Page::Newest,
             limit: 15,
         }

@@ -6,6 +6,7 @@
 //! - Webhooks whose endpoint has failed for too long are deactivated (`failing.rs`).
 //! - Test payloads and retries that somebody asks for are queued at once (`manual.rs`), replays little by little
 //!   (`replay.rs`).
+//! - What an instance keeps no longer is hidden at once, and removed little by little (`keeping.rs`, `retention.rs`).
 //!
 //! Start reading at [`store`]; `merge.rs` has the rules by which records commute, `opening.rs` those by which an event
 //! is dispatched once, `release.rs` what becomes of what waits, `counts.rs` what is counted for statistics.
@@ -25,6 +26,7 @@ mod entries;
 mod exporting;
 mod failing;
 mod forget;
+mod keeping;
 mod manual;
 mod merge;
 pub mod model;
@@ -36,6 +38,8 @@ mod release;
 pub mod replay;
 mod replaying;
 mod replays;
+mod requests;
+mod retention;
 mod stats;
 pub mod store;
 mod stored;
@@ -105,6 +109,8 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
     tasks.spawn("history replays", replaying.run(shutdown.clone()));
     let forget = forget::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
     tasks.spawn("history forget", forget);
+    let retention = retention::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
+    tasks.spawn("history retention", retention);
 
     let recording = recording::RecordingService {
         store: Arc::clone(&parts.store),

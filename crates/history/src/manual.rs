@@ -33,10 +33,11 @@ pub(crate) fn next(attempts: &[StoredAttempt], waits: bool, called_at: i64) -> R
 }
 
 /// What is to be written beside the wait for a test payload.
-pub(crate) fn bodies<'a>(delivery: &'a Delivery, body: &'a Bytes) -> Vec<NewBody<'a>> {
-    let mut bodies = vec![NewBody { event: delivery.event(), format: &delivery.format, content: body }];
+pub(crate) fn bodies<'a>(delivery: &'a Delivery, content: &'a Bytes) -> Vec<NewBody<'a>> {
+    let body = |format, content| NewBody { event: delivery.event(), format, at: delivery.matched_at, content };
+    let mut bodies = vec![body(delivery.format.as_str(), content)];
     if !delivery.trace.is_empty() {
-        bodies.push(NewBody { event: delivery.event(), format: TRACE, content: &delivery.trace });
+        bodies.push(body(TRACE, &delivery.trace));
     }
     bodies
 }

@@ -5,6 +5,12 @@
 //! attempt is there already. A wait for an attempt that somebody asked for ([`Wait::manual`]) is there in spite of an end;
 //! no record brings one, so that what records do to it commutes as well. What attempts change in the counts for statistics
 //! follows from what becomes of their rows.
+//!
+//! A record may come again after what it brought was cleared and removed. So an attempt that is hidden is not written. One
+//! that was still waited for when its instance's history was cleared is no part of what was cleared: it stands at the time
+//! of the clear. (Of two such attempts of one delivery that come in the wrong order, the first stays hidden.)
+
+mod wait;
 
 use std::{
     borrow::Cow,
@@ -17,10 +23,14 @@ use uuid::Uuid;
 
 use crate::{
     counts::{CountKey, Counted, Tally},
-    model::{Attempt, Delivery, EventKey, HoldReason, Record, WaitState, What},
+    model::{Attempt, Delivery, EventKey, Record, WaitState, What},
     opening::TRACE,
+    store::{DAY, Mark, Marks},
     stored,
 };
+
+pub(crate) use wait::Wait;
+use wait::better_wait;
 
 /// Which of two accounts of the same attempt stands: the greater one. An attempt that was made says more than an end
 /// without one, a success more than a failure, and of equals the first stands.
@@ -53,68 +63,6 @@ pub(crate) struct StoredWait {
     pub(crate) wait: Wait,
 }
 
-/// What a delivery waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct Wait {
-    pub(crate) number: i32,
-    pub(crate) state: i16,
-    pub(crate) due_at: i64,
-    pub(crate) config_version: i64,
-    /// Why it is held.
-    pub(crate) hold_reason: i16,
-    pub(crate) generation: i32,
-    pub(crate) leased_until: i64,
-    /// While it is held: when it may be queued again at the earliest.
-    pub(crate) not_before: i64,
-    pub(crate) since: i64,
-    /// Whether somebody asked for the attempt: it is made although the delivery has ended, and no other follows it.
-    pub(crate) manual: bool,
-}
-
-impl Wait {
-    /// A wait for the first attempt.
-    const fn new(state: WaitState, due_at: i64, since: i64) -> Self {
-        Self {
-            number: 1,
-            state: state.code(),
-            due_at,
-            config_version: 0,
-            hold_reason: 0,
-            generation: 0,
-            leased_until: 0,
-            not_before: 0,
-            since,
-            manual: false,
-        }
-    }
-
-    /// A wait for an attempt that somebody asks for now, while it is being queued for the first time.
-    pub(crate) const fn manual(number: i32, now: i64, leased_until: i64) -> Self {
-        let hold_reason = HoldReason::Requested.code();
-        Self { number, hold_reason, generation: 1, leased_until, manual: true, ..Self::new(WaitState::Held, now, now) }
-    }
-
-    /// A wait for an attempt that somebody asks for, which is queued when it is its turn.
-    pub(crate) const fn requested(number: i32, now: i64) -> Self {
-        Self { generation: 0, ..Self::manual(number, now, 0) }
-    }
-
-    /// A wait here.
-    const fn held(reason: HoldReason, due_at: i64, since: i64) -> Self {
-        Self { hold_reason: reason.code(), ..Self::new(WaitState::Held, due_at, since) }
-    }
-
-    /// What a delivery waits for when its event is opened.
-    pub(crate) const fn first(delivery: &Delivery) -> Self {
-        Self::new(WaitState::Event, delivery.matched_at, delivery.matched_at)
-    }
-
-    /// What is in a row that is only there to be locked.
-    pub(crate) const fn nothing() -> Self {
-        Self { number: 0, ..Self::new(WaitState::Event, 0, 0) }
-    }
-}
-
 /// As statuses of attempts are stored.
 pub(crate) const FAILED: i16 = 1;
 pub(crate) const DELIVERED: i16 = 2;
@@ -126,6 +74,8 @@ pub(crate) struct NewAttempt<'a> {
     pub(crate) number: i32,
     pub(crate) made: bool,
     pub(crate) is_final: bool,
+    /// When it started, as lists have it.
+    pub(crate) started_at: i64,
     pub(crate) content: Cow<'a, Attempt>,
 }
 
@@ -135,8 +85,8 @@ impl NewAttempt<'_> {
     }
 
     fn count(&self) -> Moment {
-        let Attempt { delivered, duration_us, started_at, .. } = *self.content;
-        Moment { at: started_at, what: Counted::entry(self.made, delivered, duration_us) }
+        let Attempt { delivered, duration_us, .. } = *self.content;
+        Moment { at: self.started_at, what: Counted::entry(self.made, delivered, duration_us) }
     }
 }
 
@@ -145,29 +95,50 @@ impl NewAttempt<'_> {
 pub(crate) struct NewBody<'a> {
     pub(crate) event: EventKey,
     pub(crate) format: &'a str,
+    /// When the event was matched.
+    pub(crate) at: i64,
     pub(crate) content: &'a Bytes,
+}
+
+/// A body that is needed for longer than it would be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LastingBody<'a> {
+    pub(crate) event: EventKey,
+    pub(crate) format: &'a str,
+    /// When the event was matched: the body is kept as of then or later.
+    pub(crate) matched_at: i64,
+    /// When the attempt began that needs it.
+    pub(crate) at: i64,
 }
 
 /// What is to be written, each list ascending by delivery.
 #[derive(Debug, Default)]
 pub(crate) struct Plan<'a> {
-    /// Attempts to be removed, because a better account of them is among those to be inserted.
-    pub(crate) replaced: Vec<(Uuid, i32)>,
+    /// Attempts to be removed, because a better account of them is among those to be inserted; each with when it started.
+    pub(crate) replaced: Vec<(Uuid, i32, i64)>,
     pub(crate) attempts: Vec<NewAttempt<'a>>,
-    /// Attempts that are there and turn out to be their delivery's end.
-    pub(crate) ended: Vec<(Uuid, i32)>,
+    /// Attempts that are there and turn out to be their delivery's end; each with when it started.
+    pub(crate) ended: Vec<(Uuid, i32, i64)>,
     pub(crate) waits: Vec<(&'a Delivery, Wait)>,
     pub(crate) waits_over: Vec<Uuid>,
     pub(crate) bodies: Vec<NewBody<'a>>,
+    /// To be kept after the bodies above are there.
+    pub(crate) lasting: Vec<LastingBody<'a>>,
     /// What the attempts change in the counts.
     pub(crate) counts: Tally<'a>,
 }
 
-/// What `records` change about deliveries of which this is stored.
-pub(crate) fn plan<'a>(records: &'a [Record], attempts: &[StoredAttempt], waits: &[StoredWait]) -> Plan<'a> {
+/// What `records` change about deliveries of which this is stored, where so much of history is hidden.
+pub(crate) fn plan<'a>(
+    records: &'a [Record],
+    attempts: &[StoredAttempt],
+    waits: &[StoredWait],
+    marks: &Marks,
+) -> Plan<'a> {
     let mut deliveries: BTreeMap<Uuid, State<'a>> = BTreeMap::new();
     for record in records {
-        deliveries.entry(record.delivery.id).or_insert_with(|| State::new(&record.delivery));
+        let new = || State::new(&record.delivery, marks.of(&record.delivery.instance));
+        deliveries.entry(record.delivery.id).or_insert_with(new);
     }
     for attempt in attempts {
         if let Some(state) = deliveries.get_mut(&attempt.delivery_id) {
@@ -181,23 +152,26 @@ pub(crate) fn plan<'a>(records: &'a [Record], attempts: &[StoredAttempt], waits:
             state.wait = state.before;
         }
     }
-    let mut bodies: BTreeMap<(EventKey, &str), &Bytes> = BTreeMap::new();
+    let mut bodies: BTreeMap<(EventKey, &str), (i64, &Bytes)> = BTreeMap::new();
     for record in records {
         if let Some(state) = deliveries.get_mut(&record.delivery.id) {
             state.apply(record);
         }
         if !record.body.is_empty() {
-            bodies.entry((record.delivery.event(), &record.delivery.format)).or_insert(&record.body);
+            let Delivery { format, matched_at, .. } = &record.delivery;
+            bodies.entry((record.delivery.event(), format)).or_insert((*matched_at, &record.body));
         }
         if !record.delivery.trace.is_empty() && record.what.may_go_on() {
-            bodies.entry((record.delivery.event(), TRACE)).or_insert(&record.delivery.trace);
+            let Delivery { trace, matched_at, .. } = &record.delivery;
+            bodies.entry((record.delivery.event(), TRACE)).or_insert((*matched_at, trace));
         }
     }
     let mut plan = Plan::default();
     for (id, state) in deliveries {
         state.finish(id, &mut plan);
     }
-    plan.bodies = bodies.into_iter().map(|((event, format), content)| NewBody { event, format, content }).collect();
+    let body = |((event, format), (at, content))| NewBody { event, format, at, content };
+    plan.bodies = bodies.into_iter().map(body).collect();
     plan
 }
 
@@ -243,6 +217,7 @@ impl Slot<'_> {
 /// A delivery while records are applied to it.
 struct State<'a> {
     delivery: &'a Delivery,
+    mark: Mark,
     attempts: BTreeMap<i32, Slot<'a>>,
     wait: Option<Wait>,
     before: Option<Wait>,
@@ -250,8 +225,8 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    const fn new(delivery: &'a Delivery) -> Self {
-        Self { delivery, attempts: BTreeMap::new(), wait: None, before: None, row: false }
+    const fn new(delivery: &'a Delivery, mark: Mark) -> Self {
+        Self { delivery, mark, attempts: BTreeMap::new(), wait: None, before: None, row: false }
     }
 
     fn apply(&mut self, record: &'a Record) {
@@ -277,7 +252,10 @@ impl<'a> State<'a> {
                         Some(reason) => Wait::held(reason, attempt.next_due_at, ended_at),
                         None => Wait::new(WaitState::Message, attempt.next_due_at, ended_at),
                     };
-                    self.wait_for(Wait { number: record.number.saturating_add(1), ..next });
+                    // The message of a next attempt is there, whatever is known of it here.
+                    if attempt.next_held.is_some() || !self.may_be_removed(attempt.started_at) {
+                        self.wait_for(Wait { number: record.number.saturating_add(1), ..next });
+                    }
                 }
             }
             What::Hold { reason, due_at, config_version } => {
@@ -288,7 +266,26 @@ impl<'a> State<'a> {
         }
     }
 
-    fn attempt(&mut self, record: &'a Record, rank: Rank, is_final: bool) {
+    /// Whether an attempt that started then may have been recorded, and removed with all that came after it.
+    fn may_be_removed(&self, started_at: i64) -> bool {
+        let is_known = self.before.is_some() || self.attempts.values().any(|slot| slot.stored.is_some());
+        started_at < self.mark.hidden_before && !is_known
+    }
+
+    /// When an attempt that started then counts as started: not before the clear that it was waited for through.
+    fn stands_at(&self, number: i32, started_at: i64) -> i64 {
+        let cleared_at = self.mark.cleared_at;
+        let waited_for = self.before.is_some_and(|wait| wait.number <= number);
+        let stands = |slot: &Slot<'_>| slot.stored.is_some_and(|stored| stored.counted.at == cleared_at);
+        if started_at < cleared_at && (waited_for || self.attempts.get(&number).is_some_and(stands)) {
+            cleared_at
+        } else {
+            started_at
+        }
+    }
+
+    fn attempt(&mut self, record: &'a Record, mut rank: Rank, is_final: bool) {
+        rank.started_at = Reverse(self.stands_at(record.number, rank.started_at.0));
         match self.attempts.entry(record.number) {
             Entry::Vacant(free) => {
                 free.insert(Slot { rank, is_final, winner: Some(record), stored: None });
@@ -326,52 +323,42 @@ impl<'a> State<'a> {
         let key = |Moment { at, what }| (!is_test).then(|| CountKey::new(instance, *webhook_id, at, what));
         for (number, slot) in self.attempts {
             match (slot.winner, slot.stored) {
+                // It was there and is removed, or nobody would see it.
+                (Some(_), None) if slot.rank.started_at.0 < self.mark.hidden_before => {}
                 (Some(record), stored) => {
                     if let Some(stored) = stored {
-                        plan.replaced.push((id, number));
+                        plan.replaced.push((id, number, stored.counted.at));
                         key(stored.counted).into_iter().for_each(|key| plan.counts.take_back(key));
                     }
-                    let attempt = new_attempt(record, slot.rank.made, slot.is_final);
+                    let attempt = new_attempt(record, &slot);
                     key(attempt.count()).into_iter().for_each(|key| plan.counts.add(key));
+                    plan.lasting.extend(lasting_bodies(&attempt, self.mark));
                     plan.attempts.push(attempt);
                 }
-                (None, Some(stored)) if slot.is_final && !stored.is_final => plan.ended.push((id, number)),
+                (None, Some(stored)) if slot.is_final && !stored.is_final => {
+                    plan.ended.push((id, number, stored.counted.at));
+                }
                 (None, _) => {}
             }
         }
     }
 }
 
-/// Of two waits the one that somebody asked for, or else the one for the later attempt. For the same attempt a hold is the
-/// later news; a hold on what is just being queued again calls that off, because nobody may be left to send it.
-///
-/// A hold under a configuration that is not newer than the one it was last queued again under comes from a dispatcher
-/// that has not heard of that, or cannot use the webhook as it is (it is older than the subscription service): it would
-/// hold it again and again, so [`Wait::not_before`] stays.
-fn better_wait(old: Wait, new: Wait) -> Wait {
-    const HELD: i16 = WaitState::Held.code();
-    if old.number != new.number {
-        return if (old.manual, old.number) > (new.manual, new.number) { old } else { new };
+/// What is kept of the event of an attempt, if that is seen for longer than the event's bodies would be kept: they are kept
+/// for as long as an attempt of a day later.
+fn lasting_bodies<'a>(attempt: &NewAttempt<'a>, mark: Mark) -> Vec<LastingBody<'a>> {
+    let Delivery { matched_at, format, .. } = attempt.delivery;
+    let at = attempt.started_at;
+    let outlives = at.saturating_sub(*matched_at) >= DAY || *matched_at < mark.cleared_at && at >= mark.cleared_at;
+    if !attempt.made || !outlives {
+        return Vec::new();
     }
-    let since = old.since.max(new.since);
-    let not_before = if new.config_version <= old.config_version { old.not_before } else { 0 };
-    let kept = match (old.state, new.state) {
-        (HELD, HELD) => {
-            let hold = |wait: &Wait| (wait.config_version, wait.due_at, wait.hold_reason);
-            let (config_version, due_at, hold_reason) = hold(&old).max(hold(&new));
-            Wait { config_version, due_at, hold_reason, leased_until: 0, not_before, ..old }
-        }
-        (HELD, _) => old,
-        (_, HELD) => {
-            let config_version = old.config_version.max(new.config_version);
-            Wait { config_version, generation: old.generation, not_before, ..new }
-        }
-        _ => Wait { state: old.state.max(new.state), due_at: old.due_at.max(new.due_at), ..old },
-    };
-    Wait { since, manual: old.manual || new.manual, ..kept }
+    let event = attempt.delivery.event();
+    let lasting = |format| LastingBody { event: event.clone(), format, matched_at: *matched_at, at };
+    [format, TRACE].map(lasting).into()
 }
 
-fn new_attempt(record: &Record, made: bool, is_final: bool) -> NewAttempt<'_> {
+fn new_attempt<'a>(record: &'a Record, slot: &Slot<'_>) -> NewAttempt<'a> {
     let content = match &record.what {
         What::Attempt(attempt) => Cow::Borrowed(attempt.as_ref()),
         What::Cancel { at, error_class, error } => Cow::Owned(Attempt {
@@ -383,7 +370,14 @@ fn new_attempt(record: &Record, made: bool, is_final: bool) -> NewAttempt<'_> {
         }),
         What::Hold { .. } => Cow::Owned(Attempt::default()),
     };
-    NewAttempt { delivery: &record.delivery, number: record.number, made, is_final, content }
+    NewAttempt {
+        delivery: &record.delivery,
+        number: record.number,
+        made: slot.rank.made,
+        is_final: slot.is_final,
+        started_at: slot.rank.started_at.0,
+        content,
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,8 @@ pub struct Retry {
     pub instance: String,
     /// The delivery.
     pub delivery_id: Uuid,
+    /// When it was matched.
+    pub matched_at: i64,
     /// When it was asked for.
     pub called_at: i64,
     /// Until when nobody else queues it.
@@ -226,6 +228,8 @@ pub struct CheckItem {
     pub number: i32,
     /// How often it had been queued again.
     pub generation: i32,
+    /// When it was matched.
+    pub matched_at: i64,
 }
 
 /// What a delivery waits with.

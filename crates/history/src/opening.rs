@@ -133,7 +133,7 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
         if standing == Standing::First {
             let kept = |format: &str| format == GENERIC || fresh.iter().any(|to| to.1 == format);
             for (format, content) in event.bodies.iter().filter(|body| kept(&body.0)) {
-                let body = NewBody { event: event.key.clone(), format, content };
+                let body = NewBody { event: event.key.clone(), format, at: event.matched_at, content };
                 bodies.entry((&event.key, format)).or_insert(body);
             }
         }

@@ -14,10 +14,11 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
-    api::{HistoryService, PAGE_SIZES, Reader, field},
+    api::{HistoryService, Reader},
     recording::store_status,
     replay::{Counted, NewReplay, Replay, ReplayState, Selection},
     replaying::step,
+    requests::{PAGE_SIZES, field},
 };
 
 /// Event types and wildcards in a selection; there are fewer to choose from.
@@ -126,6 +127,8 @@ impl HistoryService {
 
     /// In parts, so that no statement takes long, however much history there is.
     async fn count_all(&self, selection: &Selection) -> Result<Counted, Status> {
+        let sight = self.sight(&selection.instance).await?;
+        let selection = &Selection { from: selection.from.max(sight.from), ..selection.clone() };
         let mut sum = Counted::default();
         let mut next = Some(selection.start());
         while let Some(after) = next {

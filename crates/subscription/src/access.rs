@@ -83,6 +83,17 @@ pub(crate) fn to_tokens(caller: &Identity) -> Result<TokenReach, ApiError> {
     }
 }
 
+/// The instance whose plan a caller may read.
+///
+/// # Errors
+/// Forbidden to all but system administrators.
+pub(crate) fn to_own_plan(caller: &Identity) -> Result<InstanceId, ApiError> {
+    match caller.role {
+        Role::SystemAdmin => instance(caller),
+        _ => Err(ApiError::new(ErrorCode::Forbidden, "only a system_admin may read the plan")),
+    }
+}
+
 /// The instance that a new token is for; `None`: for all.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The programs under test, in either mode.
 
+mod aging;
 mod files;
 mod keeper;
 mod launch;

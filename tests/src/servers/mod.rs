@@ -70,7 +70,7 @@ fn on_path(name: &str) -> Vec<PathBuf> {
 }
 
 /// Runs a command to its end; panics with what it said if it fails.
-fn complete(command: &mut Command) -> Output {
+pub(crate) fn complete(command: &mut Command) -> Output {
     let program = Path::new(command.get_program()).display().to_string();
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
     assert!(

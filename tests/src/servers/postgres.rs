@@ -60,6 +60,18 @@ impl Database {
         complete(command.arg("--dbname").arg(&self.url).current_dir("/").stdin(Stdio::null())).stdout
     }
 
+    /// Runs statements in it; what the last one answers, without headings.
+    pub async fn run(&self, statements: &str) -> String {
+        let (psql, url, statements) = (self.psql.clone(), self.url.clone(), statements.to_owned());
+        blocking(move || {
+            let mut command = Command::new(psql);
+            command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--dbname", &url]);
+            command.args(["--command", &statements]).current_dir("/").stdin(Stdio::null());
+            String::from_utf8(complete(&mut command).stdout).expect("UTF-8")
+        })
+        .await
+    }
+
     /// Removes it, whoever is still connected. Otherwise it stays for as long as its server, to be looked at.
     pub async fn remove(self) {
         blocking(move || execute(&self.psql, &self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name))).await;

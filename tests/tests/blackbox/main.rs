@@ -31,6 +31,7 @@ mod record;
 mod reference;
 mod replay;
 mod rest_input;
+mod retention;
 mod retries;
 mod roles;
 mod rotation;

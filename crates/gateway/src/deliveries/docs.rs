@@ -27,11 +27,26 @@ pub(crate) fn routes() -> Vec<Route> {
         .answers(200, "The delivery.", schema::single(schema::named("Delivery")), json!({"result": delivery()}));
     vec![
         Route::get("/webhooks/deliveries", super::list, listed(of_all)),
+        Route::delete("/webhooks/deliveries", super::clear, clear()),
         Route::get("/webhooks/{id}/deliveries", super::list_of_webhook, listed(of_one)),
         Route::get("/webhooks/deliveries/export", super::export::export, export()),
         Route::get("/webhooks/deliveries/{id}", super::read, read),
         Route::post("/webhooks/deliveries/{id}/retry", super::retry, retry()),
     ]
+}
+
+fn clear() -> Operation {
+    const CONFIRMATION: &str = "clear-all-delivery-history";
+    let confirm =
+        schema::with(schema::text("Has to be given, so that nobody does it by mistake."), "const", CONFIRMATION);
+    Operation::new(Tag::Deliveries, "clearDeliveries", "Clear the history of deliveries")
+        .describe(
+            "Removes all attempts that have ended, for good: out of sight at once, off the disk within the hour. What is \
+             pending goes on, and what becomes of it is seen. For a `system_admin` only. Takes no body.",
+        )
+        .query("confirm", confirm, CONFIRMATION)
+        .reads_body()
+        .answers_nothing(204, "It is cleared.")
 }
 
 fn retry() -> Operation {

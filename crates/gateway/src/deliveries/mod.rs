@@ -268,6 +268,18 @@ async fn entries(
     }))
 }
 
+/// `DELETE /webhooks/deliveries`
+async fn clear(
+    State(services): State<Services>,
+    SystemAdmin(caller): SystemAdmin,
+    query: Query,
+    _: NoBody,
+) -> Result<StatusCode, Failure> {
+    let request = v1::ClearEntriesRequest { confirm: query.confirmation()? };
+    answer(services.history().clear_entries(caller.request(request))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// The attempt that is made.
 #[derive(Serialize)]
 struct RetryJson {

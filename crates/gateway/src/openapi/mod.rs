@@ -22,13 +22,21 @@ pub(crate) enum Tag {
     Deliveries,
     Events,
     Projects,
+    Settings,
     Tokens,
     Documentation,
 }
 
 impl Tag {
-    const ALL: [Self; 6] =
-        [Self::Webhooks, Self::Deliveries, Self::Events, Self::Projects, Self::Tokens, Self::Documentation];
+    const ALL: [Self; 7] = [
+        Self::Webhooks,
+        Self::Deliveries,
+        Self::Events,
+        Self::Projects,
+        Self::Settings,
+        Self::Tokens,
+        Self::Documentation,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -36,6 +44,7 @@ impl Tag {
             Self::Deliveries => "Deliveries",
             Self::Events => "Events",
             Self::Projects => "Projects",
+            Self::Settings => "Settings",
             Self::Tokens => "Tokens",
             Self::Documentation => "Documentation",
         }
@@ -47,6 +56,7 @@ impl Tag {
             Self::Deliveries => "History: every attempt, and what still waits.",
             Self::Events => "What can happen, and what is posted then.",
             Self::Projects => "The directory of projects.",
+            Self::Settings => "How long history is kept. For a `system_admin` only.",
             Self::Tokens => "Who may use the API. For a `system_admin` only.",
             Self::Documentation => "This description.",
         }
@@ -121,6 +131,7 @@ fn schemas(source: &Source) -> Map<String, Value> {
         .chain(crate::stats::schemas())
         .chain(crate::events::schemas())
         .chain(crate::projects::schemas())
+        .chain(crate::settings::schemas())
         .chain(crate::tokens::schemas())
         .map(|(name, schema)| (name.to_owned(), schema));
     resources.chain(source.schemas()).chain(outbound::schemas(source)).collect()

@@ -51,7 +51,7 @@ macro_rules! constructors {
     };
 }
 
-constructors!(get = GET, post = POST, patch = PATCH, delete = DELETE);
+constructors!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
 
 /// What the document says of a route.
 pub(crate) struct Operation {

@@ -320,4 +320,9 @@ impl Webhooks for Fake {
         known("token", self.enter(request)?.id)?;
         Ok(Response::new(v1::RevokeTokenResponse {}))
     }
+
+    async fn get_plan(&self, request: Request<v1::GetPlanRequest>) -> Answer<v1::GetPlanResponse> {
+        self.enter(request)?;
+        Ok(Response::new(v1::GetPlanResponse { plan: "business".into() }))
+    }
 }

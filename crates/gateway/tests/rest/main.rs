@@ -20,6 +20,7 @@ mod hostile;
 mod refusals;
 mod replaying;
 mod schema_check;
+mod settings;
 mod shown;
 mod stats;
 mod support;

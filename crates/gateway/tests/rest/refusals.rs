@@ -281,7 +281,7 @@ async fn unknown_addresses_and_methods() {
         ("/webhooks/7/activate", "POST"),
         ("/webhooks/7/deactivate", "POST"),
         ("/webhooks/7/deliveries", "GET,HEAD"),
-        ("/webhooks/deliveries", "GET,HEAD"),
+        ("/webhooks/deliveries", "DELETE,GET,HEAD"),
         ("/webhooks/deliveries/7", "GET,HEAD"),
         ("/webhooks/events", "GET,HEAD"),
         ("/webhooks/7/secret", "POST"),

@@ -13,7 +13,7 @@ use crate::{
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
         Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
-        Stats, StatsQuery, TakeHeld, TakeTests, Waiting, WholeDelivery,
+        Settings, Sight, Stats, StatsQuery, TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 
@@ -54,11 +54,27 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
-    async fn delivery(&self, _: &str, _: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
+    async fn delivery(&self, _: &str, _: Uuid, _: Sight) -> Result<Option<WholeDelivery>, StoreError> {
         Err(NOTHING)
     }
 
-    async fn body(&self, _: &EventKey, _: &str) -> Result<Option<Bytes>, StoreError> {
+    async fn settings(&self, _: &str) -> Result<Settings, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn set_retention(&self, _: &str, _: i32, _: i64) -> Result<Settings, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn clear(&self, _: &str, _: i64) -> Result<(), StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn tidy(&self, _: i64) -> Result<bool, StoreError> {
+        Err(NOTHING)
+    }
+
+    async fn body(&self, _: &EventKey, _: &str, _: Sight) -> Result<Option<Bytes>, StoreError> {
         Err(NOTHING)
     }
 

@@ -22,12 +22,12 @@ impl Rows {
         let attempts: Vec<StoredAttempt> = self.attempts.iter().map(|(key, row)| stored(*key, row)).collect();
         let waits: Vec<StoredWait> =
             self.waits.iter().map(|(id, wait)| StoredWait { delivery_id: *id, wait: *wait }).collect();
-        let plan = plan(records, &attempts, &waits);
-        for key in plan.replaced {
-            self.attempts.remove(&key).expect("what is replaced is there");
+        let plan = plan(records, &attempts, &waits, &Marks::default());
+        for (id, number, _) in plan.replaced {
+            self.attempts.remove(&(id, number)).expect("what is replaced is there");
         }
-        for key in plan.ended {
-            self.attempts.get_mut(&key).expect("what has ended is there").1 = true;
+        for (id, number, _) in plan.ended {
+            self.attempts.get_mut(&(id, number)).expect("what has ended is there").1 = true;
         }
         for attempt in plan.attempts {
             let row = (attempt.made, attempt.is_final, attempt.content.clone().into_owned());
@@ -292,4 +292,51 @@ fn what_somebody_asked_for_waits_until_it_was_made_or_nothing_is_left_to_make() 
     assert_eq!(wait(&[record(1, 2, attempt(9, false, 0))]), None);
     assert_eq!(wait(&[record(1, 2, cancel(9))]), None);
     assert_eq!(wait(&[record(1, 1, attempt(9, true, 0))]), None, "it was delivered after all");
+}
+
+/// What records change where everything before 5,000 was cleared.
+fn after_a_clear<'a>(records: &'a [Record], stored: &[StoredAttempt], waits_for: Option<i32>) -> Plan<'a> {
+    let marks: Marks = [("default".to_owned(), 0, 5_000)].into_iter().collect();
+    let wait = |number| StoredWait { delivery_id: delivery(1).id, wait: Wait { number, ..Wait::first(&delivery(1)) } };
+    plan(records, stored, &waits_for.map(wait).into_iter().collect::<Vec<_>>(), &marks)
+}
+
+#[test]
+fn what_was_waited_for_at_a_clear_stands_at_its_time() {
+    let records = [record(1, 1, attempt(4_000, false, 9_000)), record(1, 2, attempt(4_900, true, 0))];
+    let plan = after_a_clear(&records[..1], &[], Some(1));
+    assert_eq!(plan.attempts.iter().map(|attempt| attempt.started_at).collect::<Vec<_>>(), [5_000]);
+    assert_eq!(plan.waits[0].1.number, 2);
+    assert_eq!((plan.lasting[0].matched_at, plan.lasting[0].at), (1000, 5_000), "its body is needed on");
+    // It comes again, and so does another account of it.
+    let first = (delivery(1).id, 1);
+    let stands = stored(first, &(true, false, Attempt { started_at: 5_000, ..Attempt::default() }));
+    for started_at in [4_000, 4_100, 5_100] {
+        let again = [record(1, 1, attempt(started_at, false, 9_000))];
+        assert!(after_a_clear(&again, std::slice::from_ref(&stands), Some(2)).attempts.is_empty(), "{started_at}");
+    }
+    let better = [record(1, 1, attempt(4_100, true, 0))];
+    let plan = after_a_clear(&better, &[stands], Some(2));
+    assert_eq!((plan.replaced.as_slice(), plan.attempts[0].started_at), ([(first.0, 1, 5_000)].as_slice(), 5_000));
+    let plan = after_a_clear(&records[1..], &[], Some(2));
+    assert_eq!((plan.attempts[0].started_at, plan.waits_over.len()), (5_000, 1));
+}
+
+#[test]
+fn what_was_cleared_is_not_written_again() {
+    let again = [record(1, 1, attempt(4_000, false, 9_000)), record(1, 2, cancel(4_500))];
+    for waits_for in [None, Some(3)] {
+        let plan = after_a_clear(&again, &[], waits_for);
+        assert!(plan.attempts.is_empty() && plan.counts.changes().is_empty() && plan.lasting.is_empty());
+        assert!(plan.waits.is_empty(), "nor waited for again");
+    }
+    let plan = after_a_clear(&again[..1], &[], None);
+    assert!(plan.waits.is_empty(), "its message is there, if it has not ended");
+    // What waits here would have nobody else.
+    let held = [record(1, 1, asked_to_wait(4_000, 9_000))];
+    let plan = after_a_clear(&held, &[], None);
+    assert!(plan.attempts.is_empty() && plan.waits[0].1.number == 2);
+    // What is still on the disk is as it was.
+    let stands = stored((delivery(1).id, 1), &(true, false, Attempt { started_at: 4_000, ..Attempt::default() }));
+    assert!(after_a_clear(&again[..1], &[stands], Some(2)).attempts.is_empty());
 }

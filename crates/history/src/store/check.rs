@@ -24,6 +24,7 @@ pub(super) struct Waits {
     pub(super) generation: i32,
     pub(super) leased_until: i64,
     pub(super) manual: bool,
+    pub(super) matched_at: i64,
 }
 
 /// One answer for each item. Nothing known means yes: the record may still be in the queue.

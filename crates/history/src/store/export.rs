@@ -9,7 +9,6 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::{
     ListQuery, Page, WholeEntry,
@@ -31,6 +30,8 @@ pub enum Exported {
     Entries(Vec<(WholeEntry, Option<Bytes>)>),
 }
 
+/// The body of an event in a format, and when the event was matched.
+pub(super) type Wanted = ((EventKey, String), i64);
 /// Bodies by event and format.
 pub(super) type Bodies = HashMap<(EventKey, String), Bytes>;
 
@@ -44,7 +45,7 @@ pub(super) trait Snapshot: Send {
     async fn entries(&mut self, query: &ListQuery, source: Source) -> Result<Vec<WholeEntry>, sqlx::Error>;
 
     /// The bodies of events of one instance in a format.
-    async fn bodies(&mut self, wanted: &[(EventKey, String)]) -> Result<Bodies, sqlx::Error>;
+    async fn bodies(&mut self, wanted: &[Wanted]) -> Result<Bodies, sqlx::Error>;
 }
 
 /// How an export ended that did not fail.
@@ -127,16 +128,11 @@ fn key(entry: &Entry) -> (EventKey, String) {
     (entry.delivery.event(), entry.delivery.format.clone())
 }
 
-/// A row with a body.
-pub(super) fn body(row: (String, Uuid, String, Vec<u8>)) -> ((EventKey, String), Bytes) {
-    let (instance, event_id, format, content) = row;
-    ((EventKey { instance, event_id }, format), content.into())
-}
-
 /// The bodies that were sent, each once.
-fn wanted(page: &[WholeEntry]) -> Vec<(EventKey, String)> {
-    let mut wanted: Vec<_> = page.iter().filter(|whole| whole.made).map(|whole| key(&whole.entry)).collect();
+fn wanted(page: &[WholeEntry]) -> Vec<Wanted> {
+    let wanted = |whole: &WholeEntry| (key(&whole.entry), whole.entry.delivery.matched_at);
+    let mut wanted: Vec<_> = page.iter().filter(|whole| whole.made).map(wanted).collect();
     wanted.sort_unstable();
-    wanted.dedup();
+    wanted.dedup_by(|one, other| one.0 == other.0);
     wanted
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
+use super::Sight;
 use crate::{
     merge::{DELIVERED, FAILED},
     model::{Delivery, HoldReason, Status, WaitState},
@@ -54,6 +55,8 @@ pub struct ListQuery {
     pub to: Option<i64>,
     /// Only test payloads, or only others.
     pub is_test: Option<bool>,
+    /// What the reader sees.
+    pub sight: Sight,
     /// Which page.
     pub page: Page,
     /// How many at most.
@@ -224,6 +227,18 @@ impl From<WaitRow> for Entry {
     }
 }
 
+impl AttemptRow {
+    pub(super) const fn matched_at(&self) -> i64 {
+        self.delivery.matched_at
+    }
+}
+
+impl WaitRow {
+    pub(super) const fn matched_at(&self) -> i64 {
+        self.delivery.matched_at
+    }
+}
+
 impl ListQuery {
     /// Whether waits are listed.
     const fn waits(&self) -> bool {
@@ -296,7 +311,11 @@ impl ListQuery {
             Some(false) => _ = query.push(" AND NOT is_test"),
             None => {}
         }
-        for (operator, bound) in [(">=", self.from), ("<", self.to)] {
+        let from = match source {
+            Source::Waits => self.from,
+            Source::Attempts(_) => Some(self.first()),
+        };
+        for (operator, bound) in [(">=", from), ("<", self.to)] {
             if let Some(bound) = bound {
                 DB::integer(query.push(format_args!(" AND {time} {operator} ")), bound);
             }

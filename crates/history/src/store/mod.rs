@@ -22,15 +22,20 @@ mod export;
 mod list;
 mod postgres;
 mod read;
+mod removing;
 mod replays;
+mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stretches;
 
 pub(crate) use error::Address;
 pub use error::StoreError;
 pub use export::{Completion, Exported};
 pub use list::{Entry, ListQuery, Page, Position};
 pub use postgres::open_postgres;
+pub(crate) use settings::{DAY, GRACE, LONGEST, Mark, MarkRow, Marks};
+pub use settings::{RETENTIONS, Settings, Sight};
 #[cfg(feature = "sqlite")]
 pub use sqlite::open_sqlite;
 
@@ -289,10 +294,24 @@ pub trait Store: Send + Sync + 'static {
     async fn cursor_key(&self) -> Result<Vec<u8>, StoreError>;
 
     /// A delivery of an instance; `None`: it has none such.
-    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError>;
+    async fn delivery(&self, instance: &str, id: Uuid, sight: Sight) -> Result<Option<WholeDelivery>, StoreError>;
 
-    /// The body of an event in a format; `None`: it is not stored.
-    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError>;
+    /// The body of an event in a format; `None`: it is not stored, or not to be seen.
+    async fn body(&self, event: &EventKey, format: &str, sight: Sight) -> Result<Option<Bytes>, StoreError>;
+
+    /// What an instance has decided about its history.
+    async fn settings(&self, instance: &str) -> Result<Settings, StoreError>;
+
+    /// Has an instance keep its history for so many days from now on. What that hides stays hidden.
+    async fn set_retention(&self, instance: &str, days: i32, now: i64) -> Result<Settings, StoreError>;
+
+    /// Hides all attempts of an instance that are there now. What waits goes on, and what is recorded of it later is seen:
+    /// an attempt under way now counts as started at the time of the clear.
+    async fn clear(&self, instance: &str, now: i64) -> Result<(), StoreError>;
+
+    /// Gets ready for the days to come, and removes some of what nobody can see any more; answers whether there may be
+    /// more to remove at once.
+    async fn tidy(&self, now: i64) -> Result<bool, StoreError>;
 
     /// The webhooks that have held deliveries of a kind that are due by then, ascending.
     async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError>;

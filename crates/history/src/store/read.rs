@@ -16,7 +16,8 @@ pub(super) struct WholeRow {
     made: bool,
     request_headers: Vec<u8>,
     response_headers: Vec<u8>,
-    response_body: Vec<u8>,
+    /// As it is stored.
+    pub(super) response_body: Vec<u8>,
 }
 
 /// The columns of [`WholeRow`].
@@ -26,6 +27,12 @@ macro_rules! whole_columns {
     };
 }
 pub(super) use whole_columns;
+
+impl WholeRow {
+    pub(super) const fn matched_at(&self) -> i64 {
+        self.attempt.matched_at()
+    }
+}
 
 impl From<WholeRow> for WholeEntry {
     fn from(row: WholeRow) -> Self {
@@ -62,6 +69,6 @@ pub(super) fn entries(attempts: Vec<WholeRow>, wait: Option<WaitRow>) -> Option<
 }
 
 /// With its body, which both stores read after they know its event.
-pub(super) fn whole((delivery, entries): (Delivery, Vec<WholeEntry>), body: Option<Vec<u8>>) -> WholeDelivery {
-    WholeDelivery { delivery, entries, body: body.map(Bytes::from) }
+pub(super) fn whole((delivery, entries): (Delivery, Vec<WholeEntry>), body: Option<Bytes>) -> WholeDelivery {
+    WholeDelivery { delivery, entries, body }
 }

@@ -3,12 +3,17 @@
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::list::{Bindable, Position, delivery_columns};
+use super::{
+    DAY,
+    list::{Bindable, Position, delivery_columns},
+};
 use crate::{
     merge::FAILED,
     replay::{Selection, StoredReplay},
 };
 
+/// How long after its first attempts an event may be matched anew, because its message came again.
+pub(super) const AGAIN: i64 = 7 * DAY;
 /// Entries of one part of history that is counted.
 pub(super) const PART: i64 = 5_000;
 /// Replays of a webhook that are kept.
@@ -25,13 +30,20 @@ macro_rules! replay_columns {
 }
 pub(super) use replay_columns;
 
-/// What became of what a replay has asked for. An attempt that was made at the same time for another reason counts too.
+/// What became of what a replay has asked for, from a time on. An attempt that was made at the same time for another reason
+/// counts too.
 macro_rules! outcomes {
-    ($replay:literal) => {
+    ($replay:literal, $since:literal) => {
         concat!(
             "SELECT i.delivery_id, CASE \
-             WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = i.delivery_id AND a.status = 2) THEN 2 \
-             WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = i.delivery_id AND a.number = i.number) THEN 1 \
+             WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = i.delivery_id AND a.status = 2 \
+             AND a.started_at >= ",
+            $since,
+            ") THEN 2 \
+             WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = i.delivery_id AND a.number = i.number \
+             AND a.started_at >= ",
+            $since,
+            ") THEN 1 \
              WHEN NOT EXISTS (SELECT 1 FROM pending p WHERE p.delivery_id = i.delivery_id AND p.number = i.number) \
              THEN 3 ELSE 0 END AS outcome FROM replay_items i WHERE i.open AND i.replay_id = ",
             $replay
@@ -103,6 +115,7 @@ fn entries<DB: Bindable>(query: &mut QueryBuilder<DB>, wanted: &Selection, after
     DB::integer(query.push(" AND webhook_id = "), wanted.webhook_id);
     DB::status(query.push(" AND status = "), FAILED);
     DB::integer(query.push(" AND started_at < "), wanted.to);
+    DB::integer(query.push(" AND started_at >= "), wanted.from.max(after.time));
     position(query, " > ", after);
 }
 
@@ -130,13 +143,15 @@ fn meant<DB: Bindable>(query: &mut QueryBuilder<DB>, wanted: &Selection, replay:
         types.iter().for_each(|name| DB::text(query.push(", "), name));
         query.push(")");
     }
-    query.push(
-        " AND NOT EXISTS (SELECT 1 FROM attempts n WHERE n.delivery_id = w.delivery_id \
-         AND (n.number > w.number OR n.status = 2)) \
+    // The times are there for those who divide attempts by them; see `postgres/reach.rs`. Entry by entry: joins with EXISTS
+    // may be planned to read all there is.
+    query.push(format_args!(
+        " AND (SELECT 1 FROM attempts n WHERE n.delivery_id = w.delivery_id \
+         AND n.started_at >= w.matched_at - {AGAIN} AND (n.number > w.number OR n.status = 2) LIMIT 1) IS NULL \
          AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.delivery_id = w.delivery_id AND p.number > 0) \
-         AND EXISTS (SELECT 1 FROM bodies b WHERE b.instance = w.instance AND b.event_id = w.event_id \
-         AND b.format = w.format)",
-    );
+         AND (SELECT 1 FROM bodies b WHERE b.instance = w.instance AND b.event_id = w.event_id \
+         AND b.format = w.format AND b.day >= (w.matched_at - {AGAIN}) / {DAY} LIMIT 1) IS NOT NULL"
+    ));
     if let Some(id) = replay {
         query.push(
             " AND NOT EXISTS (SELECT 1 FROM replay_items i WHERE i.delivery_id = w.delivery_id AND i.replay_id = ",

@@ -8,13 +8,13 @@ use history::{
 };
 use uuid::Uuid;
 
-use crate::known::{delivered, delivery, event, record, standing, unsent};
+use crate::known::{SIGHT, delivered, delivery, event, record, standing, unsent};
 
 type Any = Arc<dyn Store>;
 
 /// The body that is stored of an event.
 async fn body(store: &Any, key: &EventKey, format: &str) -> Option<String> {
-    let body = store.body(key, format).await.unwrap();
+    let body = store.body(key, format, SIGHT).await.unwrap();
     body.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
 }
 

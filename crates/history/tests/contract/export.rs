@@ -109,6 +109,6 @@ pub(crate) async fn an_export_that_nobody_reads_ends(store: Any) {
     assert_eq!(outcome.unwrap(), Completion::Unread);
     // Its connection is free again.
     for _ in 0..20 {
-        assert!(store.delivery("default", delivery(1).id).await.unwrap().is_none());
+        assert!(store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().is_none());
     }
 }

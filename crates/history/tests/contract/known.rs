@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use history::{
-    model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Opened, Record, What},
-    store::{Entry, ListQuery, Page, Store},
+    model::{Attempt, CheckItem, Delivery, EventKey, HoldReason, OpenEvent, Opened, Record, Retry, What},
+    store::{Entry, ListQuery, Page, Sight, Store},
 };
 use uuid::Uuid;
 
 pub(crate) const EVENT: Uuid = Uuid::from_u128(0xe);
+/// Everything is seen.
+pub(crate) const SIGHT: Sight = Sight { from: i64::MIN, now: 0 };
 
 /// The delivery of [`EVENT`] to a webhook.
 pub(crate) fn delivery(webhook_id: i64) -> Delivery {
@@ -84,6 +86,12 @@ pub(crate) fn cancelled(at: i64) -> What {
     What::Cancel { at, error_class: "cancelled".into(), error: "webhook deleted".into() }
 }
 
+/// A press on *Retry*.
+pub(crate) fn press_on(delivery: &Delivery, called_at: i64, leased_until: i64) -> Retry {
+    let Delivery { id, matched_at, ref instance, .. } = *delivery;
+    Retry { instance: instance.clone(), delivery_id: id, matched_at, called_at, leased_until }
+}
+
 pub(crate) fn all() -> ListQuery {
     ListQuery {
         instance: "default".into(),
@@ -94,6 +102,7 @@ pub(crate) fn all() -> ListQuery {
         from: None,
         to: None,
         is_test: None,
+        sight: SIGHT,
         page: Page::Newest,
         limit: 1000,
     }
@@ -122,6 +131,12 @@ pub(crate) fn stands(rows: &[(i64, i32, &str)]) -> Vec<(i64, i32, String)> {
 }
 
 pub(crate) async fn may_send(store: &dyn Store, webhook_id: i64, number: i32, generation: i32) -> bool {
-    let item = CheckItem { delivery_id: delivery(webhook_id).id, number, generation };
+    let item = CheckItem { delivery_id: delivery(webhook_id).id, number, generation, matched_at: 1000 };
+    store.check(&[item]).await.unwrap()[0]
+}
+
+/// The same, of a delivery that was not queued again.
+pub(crate) async fn may_send_delivery(store: &dyn Store, delivery: &Delivery, number: i32) -> bool {
+    let item = CheckItem { delivery_id: delivery.id, number, generation: 0, matched_at: delivery.matched_at };
     store.check(&[item]).await.unwrap()[0]
 }

@@ -14,6 +14,7 @@ mod read;
 mod record;
 mod release;
 mod replays;
+mod retention;
 mod timed;
 mod traces;
 
@@ -120,6 +121,13 @@ contract! {
     counts::a_skipped_event_that_claims_nothing_is_counted_once,
     counts::of_events_opened_at_once_each_is_counted_once,
     counts::old_counts_are_forgotten,
+    retention::attempts_of_many_days_are_in_one_list,
+    retention::a_shorter_retention_hides_at_once_and_removes,
+    retention::what_is_older_than_the_longest_retention_goes,
+    retention::a_body_is_kept_for_late_attempts_and_for_what_waits,
+    retention::a_clear_leaves_what_waits_and_nothing_else,
+    retention::a_clear_is_the_instances_own_and_starts_judging_anew,
+    retention::records_of_many_days_in_any_order_give_the_same_rows,
 }
 
 #[tokio::test]
@@ -225,7 +233,7 @@ async fn a_file_keeps_its_rows_and_is_refused_when_it_is_not_up_to_date() {
     store.record(vec![known::record(1, 1, known::failed(10, 0))].into()).await.unwrap();
     drop(store);
     let store = history::store::open_sqlite(&path, false).await.unwrap();
-    assert!(store.delivery("default", known::delivery(1).id).await.unwrap().is_some());
+    assert!(store.delivery("default", known::delivery(1).id, crate::known::SIGHT).await.unwrap().is_some());
     let missing = history::store::open_sqlite(&folder.path().join("no/such.db"), true).await.err().unwrap();
     assert!(missing.to_string().contains("data.dir"), "{missing}");
 }

@@ -28,7 +28,13 @@ const TAKE: TakeHeld = TakeHeld {
 const TESTS: TakeTests = TakeTests { config_version: 3, now: 5000, leased_until: 6000, limit: 10 };
 
 fn press(called_at: i64) -> Retry {
-    Retry { instance: "default".into(), delivery_id: delivery(1).id, called_at, leased_until: called_at + 1000 }
+    Retry {
+        instance: "default".into(),
+        delivery_id: delivery(1).id,
+        matched_at: 1000,
+        called_at,
+        leased_until: called_at + 1000,
+    }
 }
 
 /// The delivery to webhook 1 has failed for good, at 2007.

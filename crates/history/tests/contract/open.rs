@@ -18,7 +18,7 @@ pub(crate) async fn a_new_event_is_pending_for_each_of_its_webhooks(store: Any) 
     assert_eq!(store.open(vec![unclaimed], 5).await.unwrap(), [Opened::New]);
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "pending"), (3, 1, "pending")]));
     assert_eq!(store.open(Vec::new(), 5).await.unwrap(), []);
-    let whole = store.delivery("default", delivery(1).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert_eq!(whole.body.unwrap(), "{\"id\":1}");
     assert_eq!(whole.entries[0].entry.due_at, Some(1000));
 }
@@ -31,7 +31,7 @@ pub(crate) async fn an_id_published_again_is_a_duplicate_and_changes_nothing(sto
     again.redelivered = true;
     assert_eq!(store.open(vec![again], 6).await.unwrap(), [Opened::Duplicate]);
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "pending")]));
-    let whole = store.delivery("default", delivery(1).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert_eq!(whole.body.unwrap(), "{\"id\":1}");
 }
 
@@ -146,9 +146,9 @@ pub(crate) async fn instances_do_not_share_ids_or_bodies(store: Any) {
     let opened = store.open(vec![event(1, &[1]), other.clone()], 5).await.unwrap();
     assert_eq!(opened, [Opened::New, Opened::New]);
     let theirs = other.delivery(2, "generic").id;
-    assert_eq!(store.delivery("acme", theirs).await.unwrap().unwrap().body.unwrap(), "theirs");
-    assert!(store.delivery("default", theirs).await.unwrap().is_none());
-    assert!(store.delivery("acme", delivery(1).id).await.unwrap().is_none());
+    assert_eq!(store.delivery("acme", theirs, crate::known::SIGHT).await.unwrap().unwrap().body.unwrap(), "theirs");
+    assert!(store.delivery("default", theirs, crate::known::SIGHT).await.unwrap().is_none());
+    assert!(store.delivery("acme", delivery(1).id, crate::known::SIGHT).await.unwrap().is_none());
     other.redelivered = true;
     assert_eq!(store.open(vec![other], 5).await.unwrap(), [unsent(&[2])]);
 }

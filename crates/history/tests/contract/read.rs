@@ -103,7 +103,7 @@ pub(crate) async fn a_delivery_has_everything(store: Any) {
     first.body = "sent".into();
     first.delivery.is_test = true;
     store.record(vec![first.clone()].into()).await.unwrap();
-    let whole = store.delivery("default", delivery(1).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert_eq!(whole.delivery, first.delivery);
     assert_eq!(whole.body.as_deref(), Some(&b"sent"[..]));
     let [made, waits] = whole.entries.as_slice() else { panic!("{whole:?}") };
@@ -116,5 +116,5 @@ pub(crate) async fn a_delivery_has_everything(store: Any) {
         ("https://example.com/?token=***", "203.0.113.7:443")
     );
     assert_eq!((waits.entry.status, waits.entry.number, waits.entry.due_at), (Status::Pending, 2, Some(9000)));
-    assert!(store.delivery("default", uuid::Uuid::from_u128(5)).await.unwrap().is_none());
+    assert!(store.delivery("default", uuid::Uuid::from_u128(5), crate::known::SIGHT).await.unwrap().is_none());
 }

@@ -34,9 +34,9 @@ pub(crate) async fn a_record_brings_what_was_never_opened(store: Any) {
     held.body = "body".into();
     store.record(vec![unopened, held].into()).await.unwrap();
     assert_eq!(standing(store.as_ref()).await, stands(&[(1, 1, "failed"), (1, 2, "pending"), (2, 1, "pending")]));
-    let whole = store.delivery("default", delivery(1).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert_eq!(whole.body.unwrap(), "body");
-    let whole = store.delivery("default", delivery(2).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(2).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert!(whole.entries[0].entry.held.is_some());
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn the_better_account_of_an_attempt_stands(store: Any) {
     store.record(vec![record(3, 1, failed(20, 0))].into()).await.unwrap();
     let expected = [(1, 1, "delivered"), (2, 1, "failed"), (2, 2, "failed"), (3, 1, "failed")];
     assert_eq!(standing(store.as_ref()).await, stands(&expected));
-    let whole = store.delivery("default", delivery(2).id).await.unwrap().unwrap();
+    let whole = store.delivery("default", delivery(2).id, crate::known::SIGHT).await.unwrap().unwrap();
     assert!(whole.entries[1].made && whole.entries[1].entry.time == 55);
     assert!(!may_send(store.as_ref(), 3, 2, 0).await);
 }
@@ -97,7 +97,7 @@ pub(crate) async fn records_in_any_order_give_the_same_rows(store: Any) {
         let mut rows = Vec::new();
         for webhook in 1..=4 {
             let id = delivery_of(event_id, webhook).id;
-            for entry in store.delivery("default", id).await.unwrap().unwrap().entries {
+            for entry in store.delivery("default", id, crate::known::SIGHT).await.unwrap().unwrap().entries {
                 let entry = entry.entry;
                 rows.push((webhook, entry.number, entry.status, entry.time, entry.due_at, entry.held, entry.error));
             }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures::future::join_all;
 use history::{
-    model::{CheckItem, Delivery, NoRetry, Record, Retry, Status, What},
+    model::{CheckItem, Delivery, NoRetry, Record, Status, What},
     replay::{Counted, NewReplay, Replay, ReplayState, Selection, Stand, Step},
     store::{Held, ListQuery, Position, Released, Store, TakeHeld},
 };
 use uuid::Uuid;
 
-use crate::known::{all, delivered, delivery_of, failed, held};
+use crate::known::{all, delivered, delivery_of, failed, held, press_on};
 
 type Any = Arc<dyn Store>;
 
@@ -140,7 +140,7 @@ fn of_every_kind() -> Vec<Record> {
 
 pub(crate) async fn meant_is_what_has_failed_for_good_and_in_the_range(store: Any) {
     store.record(of_every_kind().into()).await.unwrap();
-    let retry = Retry { instance: "default".into(), delivery_id: nth(8).id, called_at: 8000, leased_until: 9000 };
+    let retry = press_on(&nth(8), 8000, 9000);
     store.retry(retry).await.unwrap().unwrap();
 
     let range = |from, to| Selection { from, to, ..everything() };
@@ -223,12 +223,7 @@ pub(crate) async fn steps_at_the_same_time_ask_once(store: Any) {
         let steps = join_all((0..8).map(|_| store.advance_replay(Step { now, ..step })));
         let presses = join_all((1..=300).step_by(25).map(|n| {
             let called_at = NOW + 10 * round;
-            store.retry(Retry {
-                instance: "default".into(),
-                delivery_id: nth(n).id,
-                called_at,
-                leased_until: called_at,
-            })
+            store.retry(press_on(&nth(n), called_at, called_at))
         }));
         let late = store.record((1..=300).step_by(7).map(|n| record(nth(n), 1, held(1))).collect());
         let (steps, presses, late) = tokio::join!(steps, presses, late);
@@ -306,7 +301,7 @@ pub(crate) async fn a_cancelled_replay_takes_back_what_waits_here(store: Any) {
     assert_eq!(pending.len(), 2, "{pending:?}");
     assert_eq!(count(&store, &everything()).await, 18, "they are failed as before");
     // What was taken back is not sent should a message of it be left.
-    let item = CheckItem { delivery_id: sent[0].delivery.id, number: 2, generation: 1 };
+    let item = CheckItem { delivery_id: sent[0].delivery.id, number: 2, generation: 1, matched_at: 1000 };
     assert_eq!(store.check(&[item]).await.unwrap(), [false]);
     // What is on the wire ends.
     store.released(&leased).await.unwrap();
@@ -359,8 +354,7 @@ pub(crate) async fn a_replay_waits_with_its_webhook_and_ends_with_it(store: Any)
 pub(crate) async fn what_was_retried_meanwhile_is_left_alone(store: Any) {
     fail(&store, 3).await;
     start(&store, everything()).await;
-    let press =
-        |n, called_at| Retry { instance: "default".into(), delivery_id: nth(n).id, called_at, leased_until: called_at };
+    let press = |n, called_at| press_on(&nth(n), called_at, called_at);
     let pressed = store.retry(press(1, NOW + 1)).await.unwrap().unwrap();
     let again = store.retry(press(2, NOW + 1)).await.unwrap().unwrap();
     store.released(&[pressed, again]).await.unwrap();

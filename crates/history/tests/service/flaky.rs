@@ -12,7 +12,7 @@ use history::{
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
         Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
-        Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
+        Settings, Sight, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
     },
 };
 use tokio::sync::mpsc;
@@ -59,12 +59,28 @@ impl Store for Flaky {
         self.store.cursor_key().await
     }
 
-    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
-        self.store.delivery(instance, id).await
+    async fn delivery(&self, instance: &str, id: Uuid, sight: Sight) -> Result<Option<WholeDelivery>, StoreError> {
+        self.store.delivery(instance, id, sight).await
     }
 
-    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
-        self.store.body(event, format).await
+    async fn body(&self, event: &EventKey, format: &str, sight: Sight) -> Result<Option<Bytes>, StoreError> {
+        self.store.body(event, format, sight).await
+    }
+
+    async fn settings(&self, instance: &str) -> Result<Settings, StoreError> {
+        self.store.settings(instance).await
+    }
+
+    async fn set_retention(&self, instance: &str, days: i32, now: i64) -> Result<Settings, StoreError> {
+        self.store.set_retention(instance, days, now).await
+    }
+
+    async fn clear(&self, instance: &str, now: i64) -> Result<(), StoreError> {
+        self.store.clear(instance, now).await
+    }
+
+    async fn tidy(&self, now: i64) -> Result<bool, StoreError> {
+        self.store.tidy(now).await
     }
 
     async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {

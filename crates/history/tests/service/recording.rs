@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::started::{EVENT, Started, cancel, delivery_id, failed, record};
+use crate::started::{EVENT, START, Started, cancel, delivery_id, failed, record};
 
 fn open_event(publish: u128) -> OpenEvent {
     OpenEvent {
@@ -59,7 +59,10 @@ async fn an_event_is_opened_recorded_and_checked() {
     let expected = [(OpenOutcome::New, vec![]), (OpenOutcome::Duplicate, vec![]), (OpenOutcome::Redelivered, unsent)];
     assert_eq!(outcomes, expected);
 
-    let item = |webhook: i64| CheckItem { delivery_id: uuid_bytes(delivery_id(webhook)), number: 1, generation: 0 };
+    let item = |webhook: i64| {
+        let delivery_id = uuid_bytes(delivery_id(webhook));
+        CheckItem { delivery_id, number: 1, generation: 0, matched_at: START }
+    };
     history.record(vec![record(1, 1, failed(0)), record(2, 1, cancel())]).await;
     let items = vec![item(1), item(2), item(3)];
     let answer = recording.check(CheckRequest { items }).await.unwrap().into_inner();

@@ -25,7 +25,8 @@ fn of(webhook_id: i64) -> ListEntriesRequest {
 }
 
 async fn may_send(history: &Started, webhook_id: i64, generation: i32) -> bool {
-    let item = CheckItem { delivery_id: uuid_bytes(delivery_id(webhook_id)), number: 1, generation };
+    let delivery_id = uuid_bytes(delivery_id(webhook_id));
+    let item = CheckItem { delivery_id, number: 1, generation, matched_at: START };
     history.recording.clone().check(CheckRequest { items: vec![item] }).await.unwrap().into_inner().send[0]
 }
 

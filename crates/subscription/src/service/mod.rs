@@ -31,17 +31,17 @@ use proto::{
         ActivateWebhookRequest, ActivateWebhookResponse, CreateTokenRequest, CreateTokenResponse, CreateWebhookRequest,
         CreateWebhookResponse, DeactivateWebhookRequest, DeactivateWebhookResponse, DeleteWebhookRequest,
         DeleteWebhookResponse, ExplainWebhookRequest, ExplainWebhookResponse, GetCallerRequest, GetCallerResponse,
-        GetWebhookRequest, GetWebhookResponse, ListProjectsRequest, ListProjectsResponse, ListTokensRequest,
-        ListTokensResponse, ListWebhookChangesRequest, ListWebhookChangesResponse, ListWebhooksRequest,
-        ListWebhooksResponse, RegenerateSecretRequest, RegenerateSecretResponse, RevokeTokenRequest,
-        RevokeTokenResponse, TestWebhookRequest, TestWebhookResponse, UpdateWebhookRequest, UpdateWebhookResponse,
-        webhooks_server::Webhooks,
+        GetPlanRequest, GetPlanResponse, GetWebhookRequest, GetWebhookResponse, ListProjectsRequest,
+        ListProjectsResponse, ListTokensRequest, ListTokensResponse, ListWebhookChangesRequest,
+        ListWebhookChangesResponse, ListWebhooksRequest, ListWebhooksResponse, RegenerateSecretRequest,
+        RegenerateSecretResponse, RevokeTokenRequest, RevokeTokenResponse, TestWebhookRequest, TestWebhookResponse,
+        UpdateWebhookRequest, UpdateWebhookResponse, webhooks_server::Webhooks,
     },
 };
 use runtime::{Authenticator, Resolver};
 use tonic::{Request, Response, Status};
 
-use crate::{access, metrics::Metrics, secret_box::SecretBox, store::Store};
+use crate::{access, failure, metrics::Metrics, secret_box::SecretBox, store::Store};
 
 /// The service and what it works with.
 pub(crate) struct Service {
@@ -194,6 +194,14 @@ impl Webhooks for Service {
         let (caller, request) = self.open(request).await?;
         let reach = access::to_tokens(&caller)?;
         Ok(Response::new(self.tokens(&reach, &request).await?))
+    }
+
+    async fn get_plan(&self, request: Request<GetPlanRequest>) -> Result<Response<GetPlanResponse>, Status> {
+        let (caller, GetPlanRequest {}) = self.open(request).await?;
+        let instance = access::to_own_plan(&caller)?;
+        let told = self.store.plan(&instance).await.map_err(failure::of_store)?;
+        let plan = told.map(|told| told.plan).unwrap_or_default();
+        Ok(Response::new(GetPlanResponse { plan: plan.as_str().to_owned() }))
     }
 
     async fn revoke_token(

@@ -2,9 +2,10 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    CancelReplayRequest, CreateTokenRequest, DropParkedRequest, ExportEntriesRequest, GetCallerRequest,
-    GetDeliveryRequest, GetEventRequest, GetReplayRequest, ListParkedRequest, ListProjectsRequest, ListTokensRequest,
-    ListWebhooksRequest, RequeueParkedRequest, RetryDeliveryRequest, RevokeTokenRequest,
+    CancelReplayRequest, ClearEntriesRequest, CreateTokenRequest, DropParkedRequest, ExportEntriesRequest,
+    GetCallerRequest, GetDeliveryRequest, GetEventRequest, GetPlanRequest, GetReplayRequest, GetSettingsRequest,
+    ListParkedRequest, ListProjectsRequest, ListTokensRequest, ListWebhooksRequest, RequeueParkedRequest,
+    RetryDeliveryRequest, RevokeTokenRequest, UpdateSettingsRequest,
 };
 use tonic::{Code, Status};
 
@@ -38,6 +39,14 @@ pub(super) enum Call {
     ListParked,
     RequeueParked,
     DropParked,
+    Plan,
+    Settings,
+    UpdateSettings,
+    /// To what there is not.
+    UpdateSettingsMistaken,
+    /// Without saying so.
+    ClearUnconfirmed,
+    Clear,
 }
 
 impl Call {
@@ -59,6 +68,10 @@ impl Call {
             Self::ListParked => ("Operations", "ListParked"),
             Self::RequeueParked => ("Operations", "RequeueParked"),
             Self::DropParked => ("Operations", "DropParked"),
+            Self::Plan => ("Webhooks", "GetPlan"),
+            Self::Settings => ("History", "GetSettings"),
+            Self::UpdateSettings | Self::UpdateSettingsMistaken => ("History", "UpdateSettings"),
+            Self::Clear | Self::ClearUnconfirmed => ("History", "ClearEntries"),
         }
     }
 
@@ -96,6 +109,16 @@ impl Call {
             Self::DropParked => {
                 let request = DropParkedRequest { all: true, ..DropParkedRequest::default() };
                 check_code(&grpc.operations().drop_parked(request).await, expected)
+            }
+            Self::Plan => check_code(&webhooks.get_plan(GetPlanRequest {}).await, expected),
+            Self::Settings => check_code(&grpc.history().get_settings(GetSettingsRequest {}).await, expected),
+            Self::UpdateSettings | Self::UpdateSettingsMistaken => {
+                let retention_days = if self == Self::UpdateSettings { 90 } else { 8 };
+                check_code(&grpc.history().update_settings(UpdateSettingsRequest { retention_days }).await, expected)
+            }
+            Self::Clear | Self::ClearUnconfirmed => {
+                let confirm = if self == Self::Clear { "clear-all-delivery-history" } else { "yes" }.to_owned();
+                check_code(&grpc.history().clear_entries(ClearEntriesRequest { confirm }).await, expected)
             }
         }
     }

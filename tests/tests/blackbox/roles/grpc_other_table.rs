@@ -5,8 +5,9 @@ use tonic::Code::{FailedPrecondition as FP, InvalidArgument as IA, NotFound as N
 use super::{
     callers::Instance::{Default, Other},
     grpc_other_calls::Call::{
-        self, Caller, CancelReplay, CreateToken, CreateTokenForAll, CreateTokenMistaken, Delivery, DropParked, Event,
-        Export, GetReplay, ListParked, ListProjects, ListTokens, ListWebhooks, RequeueParked, Retry, Revoke,
+        self, Caller, CancelReplay, Clear, ClearUnconfirmed, CreateToken, CreateTokenForAll, CreateTokenMistaken,
+        Delivery, DropParked, Event, Export, GetReplay, ListParked, ListProjects, ListTokens, ListWebhooks, Plan,
+        RequeueParked, Retry, Revoke, Settings, UpdateSettings, UpdateSettingsMistaken,
     },
     grpc_webhook_table::{PD, Row, UN},
     other_calls::WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
@@ -19,7 +20,7 @@ use super::{
 };
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 83] = [
+pub(super) const TABLE: [(Call, Row); 89] = [
     //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Caller,                     [UN, UN, UN, UN,  OK, OK, OK,  OK, OK, OK,  OK, OK,  OK, OK]),
     (ListWebhooks,               [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, OK,  OK, OK,  OK, OK]),
@@ -118,4 +119,13 @@ pub(super) const TABLE: [(Call, Row); 83] = [
     (ListParked,                 [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
     (RequeueParked,              [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
     (DropParked,                 [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  PD, PD]),
+
+    //                            no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Plan,                       [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
+    (Settings,                   [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
+    (UpdateSettings,             [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
+    (UpdateSettingsMistaken,     [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  IA, IA,  IA, PD]),
+    (ClearUnconfirmed,           [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  IA, IA,  IA, PD]),
+    // Last: nothing of what the other rows are about is left.
+    (Clear,                      [UN, UN, UN, UN,  PD, PD, PD,  PD, PD, PD,  OK, OK,  OK, PD]),
 ];

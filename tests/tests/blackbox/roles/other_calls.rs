@@ -41,6 +41,13 @@ pub(super) enum Call {
     /// A token with a number for its role.
     MakeTokenUnreadable,
     Revoke(WhoseToken),
+    Settings,
+    PutSettings,
+    /// Settings that there are not.
+    PutSettingsMistaken,
+    /// Clearing history without saying so.
+    ClearUnconfirmed,
+    Clear,
     OpenApi,
     Docs,
     DocsStyle,
@@ -76,6 +83,9 @@ impl Call {
                 ("post", "/tokens")
             }
             Self::Revoke(_) => ("delete", "/tokens/{id}"),
+            Self::Settings => ("get", "/webhooks/settings"),
+            Self::PutSettings | Self::PutSettingsMistaken => ("put", "/webhooks/settings"),
+            Self::Clear | Self::ClearUnconfirmed => ("delete", "/webhooks/deliveries"),
             Self::OpenApi => ("get", "/openapi.json"),
             Self::Docs => ("get", "/docs"),
             Self::DocsStyle => ("get", "/docs.css"),
@@ -113,6 +123,19 @@ impl Call {
             Self::MakeTokenMistaken => check_token(world, caller, json!({"role": "king"}), expected).await,
             Self::MakeTokenUnreadable => check_token(world, caller, json!({"role": 1}), expected).await,
             Self::Revoke(whose) => check_revoke(world, caller, whose, expected).await,
+            Self::Settings => check_settings(&rest.get(SETTINGS).await, expected),
+            Self::PutSettings => check_settings(&put_settings(&rest, 90).await, expected),
+            Self::PutSettingsMistaken => check_status(&put_settings(&rest, 8).await, expected),
+            Self::ClearUnconfirmed => {
+                check_status(&rest.delete(&format!("{WEBHOOKS}/deliveries?confirm=yes")).await, expected)?;
+                check_standing(world, standing, caller.instance(), true).await
+            }
+            Self::Clear => {
+                let path = format!("{WEBHOOKS}/deliveries?confirm=clear-all-delivery-history");
+                check_status(&rest.delete(&path).await, expected)?;
+                // Others clear at the same time.
+                if expected == 204 { check_standing(world, standing, caller.instance(), false).await } else { Ok(()) }
+            }
             Self::OpenApi => check_status(&rest.get("/api/v1/openapi.json").await, expected),
             Self::Docs => check_status(&rest.get("/api/v1/docs").await, expected),
             Self::DocsStyle => check_status(&rest.get("/api/v1/docs.css").await, expected),
@@ -120,6 +143,26 @@ impl Call {
             Self::NoSuchMethod => check_status(&rest.send(Method::PUT, WEBHOOKS, None).await, expected),
         }
     }
+}
+
+const SETTINGS: &str = "/api/v1/webhooks/settings";
+
+async fn put_settings(rest: &Rest, days: i64) -> Answer {
+    let body = json!({"retention_days": days}).to_string();
+    rest.send(Method::PUT, SETTINGS, Some(("application/json", body.into()))).await
+}
+
+fn check_settings(answer: &Answer, expected: u16) -> Result<(), String> {
+    check_status(answer, expected)?;
+    let shown = answer.json["result"]["retention_days"] == 90 && answer.json["result"]["plan"].is_string();
+    ensure(shown == (expected == 200), || format!("answered {}", answer.json))
+}
+
+/// Whether an instance still has its history.
+async fn check_standing(world: &World, standing: &Standing, instance: Instance, expected: bool) -> Result<(), String> {
+    let past = if instance == Instance::Default { Past::Of(Hook::Own, 1) } else { Past::Of(Hook::OtherOwn, 1) };
+    let found = world.admin(instance).get(&format!("{WEBHOOKS}/deliveries/{}", standing.delivery(past))).await;
+    ensure((found.status == 200) == expected, || format!("afterwards a delivery answers {}", found.status))
 }
 
 async fn check_list(rest: &Rest, path: &str, expected: u16) -> Result<(), String> {

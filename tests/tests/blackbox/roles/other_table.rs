@@ -3,9 +3,10 @@
 use super::{
     other_calls::{
         Call::{
-            self, AllEntries, AllEntriesMistaken, CancelReplay, Catalogue, Delivery, Docs, DocsStyle, Export,
-            ExportMistaken, MakeToken, MakeTokenForAll, MakeTokenMistaken, MakeTokenUnreadable, NoSuchAddress,
-            NoSuchMethod, OpenApi, Projects, Replay, Retry, Revoke, Tokens, Webhooks,
+            self, AllEntries, AllEntriesMistaken, CancelReplay, Catalogue, Clear, ClearUnconfirmed, Delivery, Docs,
+            DocsStyle, Export, ExportMistaken, MakeToken, MakeTokenForAll, MakeTokenMistaken, MakeTokenUnreadable,
+            NoSuchAddress, NoSuchMethod, OpenApi, Projects, PutSettings, PutSettingsMistaken, Replay, Retry, Revoke,
+            Settings, Tokens, Webhooks,
         },
         WhoseToken::{NoNumber, OfAll, OfDefault, OfOther, Unused},
     },
@@ -21,7 +22,7 @@ use super::{
 /// history of all webhooks together are a system administrator's: others may not use those routes (403), whatever they
 /// ask for there.
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Row); 84] = [
+pub(super) const TABLE: [(Call, Row); 89] = [
     //                             no unkn expd forg  memb publ pall  a1,2  jwt  a3   sys  jwt  othr o1,2
     (Webhooks,                   [401, 401, 401, 401,  403, 403, 403,  200, 200, 200,  200, 200,  200, 200]),
     (AllEntries,                 [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
@@ -113,10 +114,18 @@ pub(super) const TABLE: [(Call, Row); 84] = [
     (Revoke(Unused),             [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  404, 404,  404, 403]),
     (Revoke(NoNumber),           [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  404, 404,  404, 403]),
 
+    (Settings,                   [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
+    (PutSettings,                [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  200, 200,  200, 403]),
+    (PutSettingsMistaken,        [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  422, 422,  422, 403]),
+    (ClearUnconfirmed,           [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  422, 422,  422, 403]),
+
     // Public, as is what addresses and methods there are.
     (OpenApi,                    [200, 200, 200, 200,  200, 200, 200,  200, 200, 200,  200, 200,  200, 200]),
     (Docs,                       [200, 200, 200, 200,  200, 200, 200,  200, 200, 200,  200, 200,  200, 200]),
     (DocsStyle,                  [200, 200, 200, 200,  200, 200, 200,  200, 200, 200,  200, 200,  200, 200]),
     (NoSuchAddress,              [404, 404, 404, 404,  404, 404, 404,  404, 404, 404,  404, 404,  404, 404]),
     (NoSuchMethod,               [405, 405, 405, 405,  405, 405, 405,  405, 405, 405,  405, 405,  405, 405]),
+
+    // Last: nothing of what the other rows are about is left.
+    (Clear,                      [401, 401, 401, 401,  403, 403, 403,  403, 403, 403,  204, 204,  204, 403]),
 ];

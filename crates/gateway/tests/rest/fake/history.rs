@@ -109,6 +109,23 @@ impl History for Fake {
         Ok(Response::new(v1::CancelReplayResponse { replay }))
     }
 
+    async fn get_settings(&self, request: Request<v1::GetSettingsRequest>) -> Answer<v1::GetSettingsResponse> {
+        self.enter(request)?;
+        Ok(Response::new(v1::GetSettingsResponse { retention_days: 90 }))
+    }
+
+    async fn update_settings(&self, request: Request<v1::UpdateSettingsRequest>) -> Answer<v1::UpdateSettingsResponse> {
+        let retention_days = self.enter(request)?.retention_days;
+        Ok(Response::new(v1::UpdateSettingsResponse { retention_days }))
+    }
+
+    async fn clear_entries(&self, request: Request<v1::ClearEntriesRequest>) -> Answer<v1::ClearEntriesResponse> {
+        if self.enter(request)?.confirm != "clear-all-delivery-history" {
+            return Err(ApiError::fields(vec![("confirm".into(), "must be given".into())]).into());
+        }
+        Ok(Response::new(v1::ClearEntriesResponse {}))
+    }
+
     async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::GetDeliveryResponse> {
         let id = self.enter(request)?.delivery_id;
         let of_event = domain::delivery_id(EVENT.parse().unwrap(), 7);

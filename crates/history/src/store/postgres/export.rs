@@ -3,17 +3,13 @@
 use async_trait::async_trait;
 use sqlx::{PgPool, PgTransaction};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
-use super::begin::begin;
-use crate::{
-    model::EventKey,
-    store::{
-        Completion, Exported, ListQuery, WholeEntry,
-        export::{self, Bodies, Snapshot},
-        list::{Source, WaitRow, wait_columns},
-        read::{WholeRow, whole_columns},
-    },
+use super::{begin::begin, bodies, reading};
+use crate::store::{
+    Completion, Exported, ListQuery, WholeEntry,
+    export::{self, Bodies, Snapshot, Wanted},
+    list::{Source, WaitRow, wait_columns},
+    read::WholeRow,
 };
 
 pub(super) async fn export(
@@ -41,24 +37,13 @@ impl Snapshot for PgTransaction<'_> {
                 Ok(rows.into_iter().map(WholeEntry::from).collect())
             }
             Source::Attempts(_) => {
-                let mut select = query.select(source, whole_columns!());
-                let rows: Vec<WholeRow> = select.build_query_as().fetch_all(&mut **self).await?;
+                let rows: Vec<WholeRow> = reading::whole_attempts(self, query, source).await?;
                 Ok(rows.into_iter().map(WholeEntry::from).collect())
             }
         }
     }
 
-    async fn bodies(&mut self, wanted: &[(EventKey, String)]) -> Result<Bodies, sqlx::Error> {
-        let rows: Vec<(String, Uuid, String, Vec<u8>)> = sqlx::query_as(
-            "SELECT b.instance, b.event_id, b.format, b.content FROM bodies b \
-             JOIN UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
-             USING (instance, event_id, format)",
-        )
-        .bind(wanted.iter().map(|(event, _)| event.instance.as_str()).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|(event, _)| event.event_id).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|(_, format)| format.as_str()).collect::<Vec<_>>())
-        .fetch_all(&mut **self)
-        .await?;
-        Ok(rows.into_iter().map(export::body).collect())
+    async fn bodies(&mut self, wanted: &[Wanted]) -> Result<Bodies, sqlx::Error> {
+        bodies::find(self, wanted).await
     }
 }

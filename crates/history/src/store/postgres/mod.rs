@@ -19,9 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position,
-    Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
-    list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
-    read::{self, WholeRow, whole_columns},
+    Released, Settings, Sight, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
 };
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
@@ -29,16 +27,23 @@ use crate::{
 };
 
 mod begin;
+mod bodies;
 mod counts;
+mod days;
 mod endpoints;
 mod export;
 mod manual;
 mod open;
+mod reach;
+mod reading;
 mod record;
 mod release;
 mod replays;
+mod retention;
 
 use counts::Shards;
+use days::{Days, day_of};
+use retention::Seen;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 const SCHEMA: &str = "history";
@@ -90,7 +95,8 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     let shards = Shards::new(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     drop(connection.close().await);
 
-    Ok(Arc::new(Postgres { pool: pool(options), shards, address }))
+    let (days, seen) = (Days::default(), Seen::default());
+    Ok(Arc::new(Postgres { pool: pool(options), shards, days, seen, address }))
 }
 
 fn pool(options: PgConnectOptions) -> PgPool {
@@ -144,6 +150,8 @@ async fn missing(connection: &mut PgConnection) -> Result<Option<String>, sqlx::
 struct Postgres {
     pool: PgPool,
     shards: Shards,
+    days: Days,
+    seen: Seen,
     address: Address,
 }
 
@@ -154,93 +162,44 @@ impl Postgres {
             Err(_) => Err(self.address.silent(PATIENCE)),
         }
     }
-
-    async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
-        let mut entries = Vec::new();
-        for source in query.sources() {
-            match source {
-                Source::Waits => {
-                    let mut select = query.select(source, wait_columns!());
-                    let rows: Vec<WaitRow> = select.build_query_as().fetch_all(&self.pool).await?;
-                    entries.extend(rows.into_iter().map(Entry::from));
-                }
-                Source::Attempts(_) => {
-                    let mut select = query.select(source, attempt_columns!());
-                    let rows: Vec<AttemptRow> = select.build_query_as().fetch_all(&self.pool).await?;
-                    entries.extend(rows.into_iter().map(Entry::from));
-                }
-            }
-        }
-        Ok(query.page(entries))
-    }
-
-    async fn read_delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, sqlx::Error> {
-        // Waits first: what moves from waiting to attempted in between is then seen twice, not missed.
-        let wait: Option<WaitRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            wait_columns!(),
-            " FROM pending WHERE delivery_id = $1 AND instance = $2"
-        ))
-        .bind(id)
-        .bind(instance)
-        .fetch_optional(&self.pool)
-        .await?;
-        let attempts: Vec<WholeRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            whole_columns!(),
-            " FROM attempts WHERE delivery_id = $1 AND instance = $2 ORDER BY number"
-        ))
-        .bind(id)
-        .bind(instance)
-        .fetch_all(&self.pool)
-        .await?;
-        let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-        let body = self.read_body(&found.0.event(), &found.0.format).await?;
-        Ok(Some(read::whole(found, body)))
-    }
-
-    async fn read_body(&self, event: &EventKey, format: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        sqlx::query_scalar("SELECT content FROM bodies WHERE instance = $1 AND event_id = $2 AND format = $3")
-            .bind(&event.instance)
-            .bind(event.event_id)
-            .bind(format)
-            .fetch_optional(&self.pool)
-            .await
-    }
-
-    async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
-        let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
-        let waits = sqlx::query_as(
-            "SELECT delivery_id, number, state, generation, leased_until, manual FROM pending WHERE delivery_id = ANY($1)",
-        )
-        .bind(&ids)
-        .fetch_all(&self.pool)
-        .await?;
-        // After the waits: what is recorded in between is then seen as recorded.
-        let attempted = sqlx::query_as("SELECT delivery_id, number, final FROM attempts WHERE delivery_id = ANY($1)")
-            .bind(&ids)
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(check::answers(items, &attempted, &waits))
-    }
 }
 
 #[async_trait]
 impl Store for Postgres {
     async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
-        self.run(open::open(&self.pool, &self.shards, &events, now)).await
+        let days = events.iter().map(|event| day_of(event.matched_at)).collect();
+        self.run(async {
+            self.days.ensure(&self.pool, &days).await?;
+            let opened = open::open(&self.pool, &self.shards, &events, now).await;
+            if !self.days.has_failed(&opened) {
+                return opened;
+            }
+            self.days.ensure(&self.pool, &days).await?;
+            open::open(&self.pool, &self.shards, &events, now).await
+        })
+        .await
     }
 
     async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
-        self.run(record::record(&self.pool, &self.shards, &records)).await
+        let days = days::of_records(&records);
+        self.run(async {
+            self.days.ensure(&self.pool, &days).await?;
+            let recorded = record::record(&self.pool, &self.shards, &records).await;
+            if !self.days.has_failed(&recorded) {
+                return recorded;
+            }
+            self.days.ensure(&self.pool, &days).await?;
+            record::record(&self.pool, &self.shards, &records).await
+        })
+        .await
     }
 
     async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
-        self.run(self.look_up(items)).await
+        self.run(reading::check(&self.pool, items)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
-        self.run(self.read_page(query)).await
+        self.run(reading::page(&self.pool, query)).await
     }
 
     async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
@@ -252,12 +211,28 @@ impl Store for Postgres {
         self.run(sqlx::query_scalar("SELECT key FROM cursor_key").fetch_one(&self.pool)).await
     }
 
-    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
-        self.run(self.read_delivery(instance, id)).await
+    async fn delivery(&self, instance: &str, id: Uuid, sight: Sight) -> Result<Option<WholeDelivery>, StoreError> {
+        self.run(reading::delivery(&self.pool, instance, id, sight)).await
     }
 
-    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
-        self.run(self.read_body(event, format)).await.map(|body| body.map(Bytes::from))
+    async fn body(&self, event: &EventKey, format: &str, sight: Sight) -> Result<Option<Bytes>, StoreError> {
+        self.run(reading::event_body(&self.pool, event, format, sight)).await
+    }
+
+    async fn settings(&self, instance: &str) -> Result<Settings, StoreError> {
+        self.run(retention::settings(&self.pool, instance)).await
+    }
+
+    async fn set_retention(&self, instance: &str, days: i32, now: i64) -> Result<Settings, StoreError> {
+        self.run(retention::set_retention(&self.pool, instance, days, now)).await
+    }
+
+    async fn clear(&self, instance: &str, now: i64) -> Result<(), StoreError> {
+        self.run(retention::clear(&self.pool, instance, now)).await
+    }
+
+    async fn tidy(&self, now: i64) -> Result<bool, StoreError> {
+        self.run(retention::tidy(&self.pool, &self.days, &self.seen, now)).await
     }
 
     async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
@@ -287,7 +262,11 @@ impl Store for Postgres {
         now: i64,
         leased_until: i64,
     ) -> Result<Option<Released>, StoreError> {
-        self.run(manual::queue_test(&self.pool, delivery, body, now, leased_until)).await
+        self.run(async {
+            self.days.ensure(&self.pool, &[day_of(delivery.matched_at)].into()).await?;
+            manual::queue_test(&self.pool, delivery, body, now, leased_until).await
+        })
+        .await
     }
 
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {

@@ -7,8 +7,11 @@ use uuid::Uuid;
 
 use super::{
     begin::begin,
+    bodies,
     counts::{self, Shards},
-    record::{insert_bodies, insert_waits},
+    days::day_of,
+    reach::{Reach, since_any_match, since_match},
+    record::insert_waits,
 };
 use crate::{
     merge::Wait,
@@ -30,12 +33,22 @@ pub(super) async fn open(
     let doubtful = opening::in_doubt(events, &claims);
     let known = look_up(&mut transaction, &doubtful).await?;
     let decision = opening::decide(events, &claims, &known);
-    write_waits(&mut transaction, &decision.deliveries).await?;
-    let first = insert_bodies(&mut transaction, &decision.bodies).await?;
+    let since = since(events).unwrap_or_default();
+    write_waits(&mut transaction, &decision.deliveries, since).await?;
+    let first = bodies::insert(&mut transaction, &decision.bodies, since).await?;
     let shard = shards.take();
     counts::add(&mut transaction, &shard, decision.counts(&first)).await?;
     transaction.commit().await?;
     Ok(decision.results)
+}
+
+/// From when on attempts and bodies of these events may be there. (The id of an event that was published days ago, and whose
+/// claim was forgotten, is a new event's.)
+fn since(events: &[OpenEvent]) -> Option<i64> {
+    let since = |event: &OpenEvent| {
+        if event.redelivered { since_any_match(event.matched_at) } else { since_match(event.matched_at) }
+    };
+    events.iter().map(since).min()
 }
 
 #[derive(FromRow)]
@@ -107,39 +120,55 @@ async fn look_up(transaction: &mut PgTransaction<'_>, events: &[&OpenEvent]) -> 
         .map(|(event_id, webhook_id)| domain::delivery_id(event_id, webhook_id))
         .chain(known.waits.iter().map(|wait| wait.delivery_id))
         .collect();
-    let attempted: Vec<Uuid> =
-        sqlx::query_scalar("SELECT DISTINCT delivery_id FROM attempts WHERE delivery_id = ANY($1)")
-            .bind(ids.into_iter().collect::<Vec<_>>())
-            .fetch_all(&mut **transaction)
-            .await?;
-    known.attempted = attempted.into_iter().collect();
+    let first = events.iter().map(|event| since_any_match(event.matched_at)).min().unwrap_or_default();
+    known.attempted = attempted(transaction, ids.into_iter().collect(), first).await?;
     let bodies: Vec<(String, Uuid)> = sqlx::query_as(
-        "SELECT DISTINCT b.instance, b.event_id FROM bodies b \
-         JOIN UNNEST($1::text[], $2::uuid[]) AS u (instance, event_id) USING (instance, event_id)",
+        "SELECT u.instance, u.event_id FROM UNNEST($1::text[], $2::uuid[]) AS u (instance, event_id) \
+         WHERE (SELECT b.day FROM bodies b WHERE b.instance = u.instance AND b.event_id = u.event_id AND b.day >= $3 \
+         LIMIT 1) IS NOT NULL",
     )
     .bind(&instances)
     .bind(&event_ids)
+    .bind(day_of(first))
     .fetch_all(&mut **transaction)
     .await?;
     known.bodies = bodies.into_iter().map(|(instance, event_id)| EventKey { instance, event_id }).collect();
     Ok(known)
 }
 
+/// Those of these deliveries that have an attempt.
+async fn attempted(
+    transaction: &mut PgTransaction<'_>,
+    ids: Vec<Uuid>,
+    since: i64,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let mut reach = Reach::default();
+    ids.into_iter().for_each(|id| reach.add(id, since));
+    let found = reach.attempted(transaction).await?;
+    Ok(found.into_iter().map(|row| row.delivery_id).collect())
+}
+
 /// Writes first waits, unless a delivery waits already or has an attempt. That is looked at after the rows are there:
 /// whoever records an attempt at the same time has either been waited for, or finds the row and ends it.
-async fn write_waits(transaction: &mut PgTransaction<'_>, deliveries: &[Delivery]) -> Result<(), sqlx::Error> {
+async fn write_waits(
+    transaction: &mut PgTransaction<'_>,
+    deliveries: &[Delivery],
+    since: i64,
+) -> Result<(), sqlx::Error> {
     if deliveries.is_empty() {
         return Ok(());
     }
     let rows: Vec<(&Delivery, Wait)> = deliveries.iter().map(|delivery| (delivery, Wait::first(delivery))).collect();
     insert_waits(transaction, &rows).await?;
-    sqlx::query(
-        "DELETE FROM pending p WHERE p.delivery_id = ANY($1) AND p.number = 1 AND p.state = $2 \
-         AND EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = p.delivery_id)",
-    )
-    .bind(deliveries.iter().map(|delivery| delivery.id).collect::<Vec<_>>())
-    .bind(WaitState::Event.code())
-    .execute(&mut **transaction)
-    .await
-    .map(drop)
+    let ids = deliveries.iter().map(|delivery| delivery.id).collect();
+    let attempted = attempted(transaction, ids, since).await?;
+    if attempted.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM pending WHERE delivery_id = ANY($1) AND number = 1 AND state = $2")
+        .bind(attempted.into_iter().collect::<Vec<_>>())
+        .bind(WaitState::Event.code())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
 }

@@ -1,18 +1,20 @@
 //! Writing records: lock the deliveries, read what is known of them, merge, write the difference.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sqlx::{PgPool, PgTransaction};
+use sqlx::{FromRow, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use super::{
     begin::begin,
+    bodies,
     counts::{self, Shards},
+    reach::{Reach, since_any_match, since_match},
 };
 use crate::{
-    merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
-    model::{Delivery, EventKey, Record},
-    opening::GENERIC,
+    merge::{self, NewAttempt, Plan, StoredWait, Wait},
+    model::{Delivery, Record},
+    store::{MarkRow, Marks},
 };
 
 /// How often to start over when somebody else's row got in between. Each time somebody else has got on.
@@ -32,15 +34,20 @@ pub(super) async fn record(pool: &PgPool, shards: &Shards, records: &[Record]) -
             transaction.rollback().await?;
             continue;
         };
-        let ids: Vec<Uuid> = deliveries.keys().copied().collect();
-        let attempts: Vec<StoredAttempt> = sqlx::query_as(
-            "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
-             WHERE delivery_id = ANY($1)",
-        )
-        .bind(ids)
-        .fetch_all(&mut *transaction)
-        .await?;
-        let plan = merge::plan(records, &attempts, &waits);
+        let mut reach = Reach::default();
+        for (delivery, waits) in deliveries.values().filter_map(|delivery| Some((delivery, waits.get(&delivery.id)?))) {
+            // Of what waits it is known when it was matched first.
+            let since = if waits.is_new {
+                since_any_match(delivery.matched_at)
+            } else {
+                since_match(delivery.matched_at.min(waits.matched_at))
+            };
+            reach.add(delivery.id, since);
+        }
+        let attempts = reach.attempts(&mut transaction).await?;
+        let marks = marks(&mut transaction, &deliveries).await?;
+        let waits: Vec<StoredWait> = waits.into_values().map(|locked| locked.stored).collect();
+        let plan = merge::plan(records, &attempts, &waits, &marks);
         write(&mut transaction, &plan).await?;
         let shard = shards.take();
         counts::add(&mut transaction, &shard, plan.counts).await?;
@@ -49,33 +56,61 @@ pub(super) async fn record(pool: &PgPool, shards: &Shards, records: &[Record]) -
     Err(sqlx::Error::Protocol("others kept changing the same deliveries".into()))
 }
 
+/// What is hidden of the instances of these deliveries.
+async fn marks(
+    transaction: &mut PgTransaction<'_>,
+    deliveries: &BTreeMap<Uuid, &Delivery>,
+) -> Result<Marks, sqlx::Error> {
+    let instances: BTreeSet<&str> = deliveries.values().map(|delivery| delivery.instance.as_str()).collect();
+    let rows: Vec<MarkRow> =
+        sqlx::query_as("SELECT instance, hidden_before, cleared_at FROM settings WHERE instance = ANY($1)")
+            .bind(instances.into_iter().collect::<Vec<_>>())
+            .fetch_all(&mut **transaction)
+            .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// A delivery's row, locked.
+#[derive(Debug, FromRow)]
+pub(super) struct Locked {
+    #[sqlx(flatten)]
+    pub(super) stored: StoredWait,
+    /// When the delivery was matched, as its row has it.
+    pub(super) matched_at: i64,
+    /// Whether the row was made to be locked.
+    #[sqlx(skip)]
+    pub(super) is_new: bool,
+}
+
 /// Locks the deliveries' rows, made for the purpose where there are none. `None`: somebody made one meanwhile, so that
 /// not all are locked; waiting for it here could be waiting for each other.
 pub(super) async fn lock(
     transaction: &mut PgTransaction<'_>,
     deliveries: &BTreeMap<Uuid, &Delivery>,
-) -> Result<Option<Vec<StoredWait>>, sqlx::Error> {
+) -> Result<Option<HashMap<Uuid, Locked>>, sqlx::Error> {
     let ids: Vec<Uuid> = deliveries.keys().copied().collect();
-    let mut waits: Vec<StoredWait> = sqlx::query_as(
+    let found: Vec<Locked> = sqlx::query_as(
         "SELECT delivery_id, number, state, due_at, config_version, hold_reason, generation, leased_until, not_before, \
-         since, manual FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
+         since, manual, matched_at FROM pending WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE",
     )
     .bind(ids)
     .fetch_all(&mut **transaction)
     .await?;
-    let mut missing = deliveries.clone();
-    for stored in &waits {
-        missing.remove(&stored.delivery_id);
-    }
+    let mut locked: HashMap<Uuid, Locked> = found.into_iter().map(|row| (row.stored.delivery_id, row)).collect();
+    let missing: Vec<&Delivery> =
+        deliveries.values().copied().filter(|delivery| !locked.contains_key(&delivery.id)).collect();
     if missing.is_empty() {
-        return Ok(Some(waits));
+        return Ok(Some(locked));
     }
-    let rows: Vec<(&Delivery, Wait)> = missing.values().map(|delivery| (*delivery, Wait::nothing())).collect();
+    let rows: Vec<(&Delivery, Wait)> = missing.iter().map(|delivery| (*delivery, Wait::nothing())).collect();
     if insert_waits(transaction, &rows).await? < rows.len() as u64 {
         return Ok(None);
     }
-    waits.extend(missing.keys().map(|id| StoredWait { delivery_id: *id, wait: Wait::nothing() }));
-    Ok(Some(waits))
+    locked.extend(missing.into_iter().map(|delivery| {
+        let stored = StoredWait { delivery_id: delivery.id, wait: Wait::nothing() };
+        (delivery.id, Locked { stored, matched_at: delivery.matched_at, is_new: true })
+    }));
+    Ok(Some(locked))
 }
 
 async fn write(transaction: &mut PgTransaction<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
@@ -89,22 +124,29 @@ async fn write(transaction: &mut PgTransaction<'_>, plan: &Plan<'_>) -> Result<(
     for (rows, statement) in [
         (
             &plan.replaced,
-            "DELETE FROM attempts a USING UNNEST($1::uuid[], $2::int[]) AS r (delivery_id, number) \
-             WHERE a.delivery_id = r.delivery_id AND a.number = r.number",
+            "DELETE FROM attempts a USING UNNEST($1::uuid[], $2::int[], $3::bigint[]) AS r (delivery_id, number, at) \
+             WHERE a.delivery_id = r.delivery_id AND a.number = r.number AND a.started_at = r.at \
+             AND a.started_at >= $4 AND a.started_at <= $5",
         ),
         (
             &plan.ended,
-            "UPDATE attempts a SET final = TRUE FROM UNNEST($1::uuid[], $2::int[]) AS r (delivery_id, number) \
-             WHERE a.delivery_id = r.delivery_id AND a.number = r.number",
+            "UPDATE attempts a SET final = TRUE \
+             FROM UNNEST($1::uuid[], $2::int[], $3::bigint[]) AS r (delivery_id, number, at) \
+             WHERE a.delivery_id = r.delivery_id AND a.number = r.number AND a.started_at = r.at \
+             AND a.started_at >= $4 AND a.started_at <= $5",
         ),
     ] {
-        if !rows.is_empty() {
-            let (ids, numbers): (Vec<Uuid>, Vec<i32>) = rows.iter().copied().unzip();
-            sqlx::query(statement).bind(ids).bind(numbers).execute(&mut **transaction).await?;
+        let (ids, numbers): (Vec<Uuid>, Vec<i32>) = rows.iter().map(|row| (row.0, row.1)).unzip();
+        let times: Vec<i64> = rows.iter().map(|row| row.2).collect();
+        if let (Some(first), Some(last)) = (times.iter().min().copied(), times.iter().max().copied()) {
+            let change = sqlx::query(statement).bind(ids).bind(numbers).bind(times).bind(first).bind(last);
+            change.execute(&mut **transaction).await?;
         }
     }
     insert_attempts(transaction, &plan.attempts).await?;
-    insert_bodies(transaction, &plan.bodies).await.map(drop)
+    let first = plan.bodies.iter().map(|body| since_any_match(body.at)).min().unwrap_or_default();
+    bodies::insert(transaction, &plan.bodies, first).await?;
+    bodies::keep(transaction, &plan.lasting).await
 }
 
 /// Writes waits of deliveries that have none; answers how many had none.
@@ -205,7 +247,7 @@ async fn insert_attempts(transaction: &mut PgTransaction<'_>, rows: &[NewAttempt
         .bind(rows.iter().map(NewAttempt::status).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.made).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.is_final).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.content.started_at).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.started_at).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.content.duration_us).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.content.response_code).collect::<Vec<_>>())
         .bind(texts(|row| &row.content.error_class))
@@ -219,26 +261,4 @@ async fn insert_attempts(transaction: &mut PgTransaction<'_>, rows: &[NewAttempt
         .execute(&mut **transaction)
         .await
         .map(drop)
-}
-
-/// Writes bodies, unless there are such; answers the events whose generic one was written.
-pub(super) async fn insert_bodies(
-    transaction: &mut PgTransaction<'_>,
-    rows: &[NewBody<'_>],
-) -> Result<HashSet<EventKey>, sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let statement = "INSERT INTO bodies (instance, event_id, format, content) \
-         SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING \
-         RETURNING instance, event_id, format";
-    let written: Vec<(String, Uuid, String)> = sqlx::query_as(statement)
-        .bind(rows.iter().map(|row| row.event.instance.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.event.event_id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.format).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.content.as_ref()).collect::<Vec<_>>())
-        .fetch_all(&mut **transaction)
-        .await?;
-    let generic = written.into_iter().filter(|row| row.2 == GENERIC);
-    Ok(generic.map(|(instance, event_id, _)| EventKey { instance, event_id }).collect())
 }

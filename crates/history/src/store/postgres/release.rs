@@ -1,12 +1,9 @@
 //! What is held, and what is to end: found, taken and let go.
 
-use std::collections::{BTreeSet, HashMap};
-
-use bytes::Bytes;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use super::begin::begin;
+use super::{begin::begin, bodies};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
     opening::TRACE,
@@ -24,14 +21,6 @@ struct Taken {
     number: i32,
     generation: i32,
     manual: bool,
-}
-
-#[derive(FromRow)]
-struct BodyRow {
-    event_id: Uuid,
-    format: String,
-    instance: String,
-    content: Vec<u8>,
 }
 
 /// Takes what is held for its webhook.
@@ -114,29 +103,19 @@ async fn with_bodies(pool: &PgPool, taken: Vec<Taken>, leased_until: i64) -> Res
     if taken.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted: BTreeSet<(&str, Uuid, &str)> = taken
-        .iter()
-        .flat_map(|row| [row.delivery.format.as_str(), TRACE].map(|format| (&row.delivery, format)))
-        .map(|(delivery, format)| (delivery.instance.as_str(), delivery.event_id, format))
-        .collect();
-    let rows: Vec<BodyRow> = sqlx::query_as(
-        "SELECT b.* FROM UNNEST($1::text[], $2::uuid[], $3::text[]) AS u (instance, event_id, format) \
-         CROSS JOIN LATERAL (SELECT instance, event_id, format, content FROM bodies WHERE instance = u.instance \
-         AND event_id = u.event_id AND format = u.format OFFSET 0) AS b",
-    )
-    .bind(wanted.iter().map(|key| key.0).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|key| key.1).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|key| key.2).collect::<Vec<_>>())
-    .fetch_all(pool)
-    .await?;
-    let bodies: HashMap<(String, Uuid, String), Bytes> =
-        rows.into_iter().map(|row| ((row.instance, row.event_id, row.format), row.content.into())).collect();
+    let key = |delivery: &Delivery, format: &str| (delivery.event(), format.to_owned());
+    let wanted = |row: &Taken| {
+        let Taken { delivery, .. } = row;
+        [delivery.format.as_str(), TRACE].map(|format| (key(delivery, format), delivery.matched_at))
+    };
+    let wanted: Vec<_> = taken.iter().flat_map(wanted).collect();
+    let bodies = bodies::find(&mut *pool.acquire().await?, &wanted).await?;
     let released = taken.into_iter().map(|row| {
-        let key = |format: &str| (row.delivery.instance.clone(), row.delivery.event_id, format.to_owned());
-        let (body, trace) = (bodies.get(&key(&row.delivery.format)), bodies.get(&key(TRACE)));
+        let kept = |format: &str| bodies.get(&key(&row.delivery, format)).cloned();
+        let (body, trace) = (kept(&row.delivery.format), kept(TRACE).unwrap_or_default());
         Released {
-            body: body.cloned(),
-            delivery: Delivery { trace: trace.cloned().unwrap_or_default(), ..row.delivery },
+            body,
+            delivery: Delivery { trace, ..row.delivery },
             number: row.number,
             generation: row.generation,
             manual: row.manual,

@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::{
     begin::begin,
+    reach::{Reach, since_any_match, since_match},
     record::{STARTS, lock, update_waits},
+    retention,
 };
 use crate::{
-    merge::{StoredAttempt, Wait},
+    merge::Wait,
     model::{Delivery, WaitState},
     replay::{Counted, NewReplay, OVER, Outcome, Passed, Selection, Stand, Step, StoredReplay, TIDYING},
     store::{
@@ -165,7 +167,10 @@ async fn work(
     if replay.is_cancelled() && step.stand != Stand::Gone {
         take_back(transaction, replay.id, step.now).await?;
     }
-    let outcomes: Vec<Outcome> = sqlx::query_as(outcomes!("$1")).bind(replay.id).fetch_all(&mut **transaction).await?;
+    // What it has asked for was made after it was started.
+    let since = since_match(replay.created_at);
+    let outcomes: Vec<Outcome> =
+        sqlx::query_as(outcomes!("$1", "$2")).bind(replay.id).bind(since).fetch_all(&mut **transaction).await?;
     let (over, mut open) = replay.settle(&outcomes);
     if !over.is_empty() {
         sqlx::query("UPDATE replay_items SET open = FALSE WHERE replay_id = $1 AND delivery_id = ANY($2)")
@@ -190,7 +195,9 @@ async fn fill(
     room: usize,
     now: i64,
 ) -> Result<Option<usize>, sqlx::Error> {
-    let wanted = replay.selection().map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let mut wanted = replay.selection().map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let settings = retention::settings(&mut **transaction, &wanted.instance).await?;
+    wanted.from = wanted.from.max(settings.visible_from(now));
     // More than there is room for: most failed entries may have been followed by others.
     let looked_for = room * 4 + 100;
     let passed: Vec<Passed> =
@@ -204,14 +211,10 @@ async fn fill(
     let ids: Vec<Uuid> = deliveries.keys().copied().collect();
     let Some(waits) = lock(transaction, &deliveries).await? else { return Ok(None) };
     let waiting: HashSet<Uuid> =
-        waits.iter().filter(|stored| stored.wait.number > 0).map(|stored| stored.delivery_id).collect();
-    let attempts: Vec<StoredAttempt> = sqlx::query_as(
-        "SELECT delivery_id, number, status, made, final, started_at, duration_us FROM attempts \
-         WHERE delivery_id = ANY($1)",
-    )
-    .bind(&ids)
-    .fetch_all(&mut **transaction)
-    .await?;
+        waits.iter().filter(|(_, locked)| locked.stored.wait.number > 0).map(|(id, _)| *id).collect();
+    let mut reach = Reach::default();
+    deliveries.values().for_each(|delivery| reach.add(delivery.id, since_any_match(delivery.matched_at)));
+    let attempts = reach.attempts(transaction).await?;
     let chosen = replay.choose(&meant, &attempts, &waiting);
     let waits: Vec<(&Delivery, Wait)> =
         chosen.iter().map(|(delivery, number)| (*delivery, Wait::requested(*number, now))).collect();

@@ -5,7 +5,8 @@ use sqlx::SqlitePool;
 use super::rows::read;
 use crate::store::{Endpoint, FailingEndpoint, NewestAttempt};
 
-/// For each webhook two steps into the index by webhook, status and time.
+/// For each webhook two steps into the index by webhook, status and time. What is hidden does not count: some of it may be
+/// removed already.
 pub(super) async fn newest_attempts(
     readers: &SqlitePool,
     webhooks: &[(String, i64)],
@@ -13,7 +14,8 @@ pub(super) async fn newest_attempts(
     let before = "SELECT a.webhook_id, a.status, a.made, a.started_at, a.duration_us FROM (";
     let after = ") AS w CROSS JOIN (SELECT 1 AS status UNION ALL SELECT 2) AS s CROSS JOIN attempts AS a ON a.rowid = (\
          SELECT rowid FROM attempts WHERE instance = w.column1 AND webhook_id = w.column2 AND status = s.status \
-         ORDER BY started_at DESC LIMIT 1)";
+         AND started_at >= coalesce((SELECT max(hidden_before, cleared_at) FROM settings \
+         WHERE instance = w.column1), 0) ORDER BY started_at DESC LIMIT 1)";
     read(&mut *readers.acquire().await?, (before, after), webhooks, |row, (instance, webhook_id)| {
         row.push_bind(instance.clone()).push_bind(*webhook_id);
     })
@@ -28,6 +30,7 @@ pub(super) async fn failing(
     apart: i64,
 ) -> Result<Vec<FailingEndpoint>, sqlx::Error> {
     let before = "WITH e AS MATERIALIZED (SELECT column1 AS instance, column2 AS webhook_id, max(column3, coalesce(\
+         (SELECT max(hidden_before, cleared_at) FROM settings WHERE instance = column1), column3), coalesce(\
          (SELECT max(started_at) FROM attempts WHERE instance = column1 AND webhook_id = column2 AND status = 2), \
          column3)) AS since, column4 AS apart FROM (";
     let after = ")), f AS MATERIALIZED (SELECT e.*, (SELECT a.started_at FROM attempts AS a WHERE a.instance = e.instance \

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sqlx::SqliteConnection;
 
 use super::{
-    read_body,
+    reading::read_body,
     record::{insert_bodies, insert_waits},
     rows::by_ids,
 };
@@ -81,5 +81,5 @@ pub(super) async fn retry(
     delivery.trace = read_body(connection, &delivery.event(), TRACE).await?.unwrap_or_default().into();
     let wait = Wait::manual(number, retry.called_at, retry.leased_until);
     insert_waits(connection, "", &[(&delivery, wait)]).await?;
-    Ok(Ok(manual::taken(delivery, &wait, body.into())))
+    Ok(Ok(manual::taken(delivery, &wait, body)))
 }

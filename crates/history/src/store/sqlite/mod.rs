@@ -17,9 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Address, Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position,
-    Released, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery, check,
-    list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
-    read::{self, WholeRow, whole_columns},
+    Released, Settings, Sight, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
 };
 use crate::{
     model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
@@ -31,9 +29,12 @@ mod endpoints;
 mod export;
 mod manual;
 mod open;
+mod packing;
+mod reading;
 mod record;
 mod release;
 mod replays;
+mod retention;
 mod rows;
 mod writer;
 
@@ -56,7 +57,7 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, S
     let options = common
         .clone()
         .create_if_missing(true)
-        // Only a new file takes it. Later cleaning gives space back bit by bit.
+        // Only a new file takes it, and gives space back bit by bit; one that was made without uses it again for itself.
         .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -99,76 +100,6 @@ impl Sqlite {
     fn failed(&self, error: sqlx::Error) -> StoreError {
         self.address.failed(&error)
     }
-
-    async fn read_page(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
-        let mut snapshot = self.readers.begin().await?;
-        let mut entries = Vec::new();
-        for source in query.sources() {
-            match source {
-                Source::Waits => {
-                    let mut select = query.select(source, wait_columns!());
-                    let rows: Vec<WaitRow> = select.build_query_as().fetch_all(&mut *snapshot).await?;
-                    entries.extend(rows.into_iter().map(Entry::from));
-                }
-                Source::Attempts(_) => {
-                    let mut select = query.select(source, attempt_columns!());
-                    let rows: Vec<AttemptRow> = select.build_query_as().fetch_all(&mut *snapshot).await?;
-                    entries.extend(rows.into_iter().map(Entry::from));
-                }
-            }
-        }
-        Ok(query.page(entries))
-    }
-
-    async fn read_delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, sqlx::Error> {
-        let mut snapshot = self.readers.begin().await?;
-        let wait: Option<WaitRow> =
-            sqlx::query_as(concat!("SELECT ", wait_columns!(), " FROM pending WHERE delivery_id = ? AND instance = ?"))
-                .bind(id)
-                .bind(instance)
-                .fetch_optional(&mut *snapshot)
-                .await?;
-        let attempts: Vec<WholeRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            whole_columns!(),
-            " FROM attempts WHERE delivery_id = ? AND instance = ? ORDER BY number"
-        ))
-        .bind(id)
-        .bind(instance)
-        .fetch_all(&mut *snapshot)
-        .await?;
-        let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-        let body = read_body(&mut snapshot, &found.0.event(), &found.0.format).await?;
-        Ok(Some(read::whole(found, body)))
-    }
-
-    async fn look_up(&self, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
-        let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
-        let mut snapshot = self.readers.begin().await?;
-        let waits = rows::by_ids(
-            &mut snapshot,
-            "SELECT delivery_id, number, state, generation, leased_until, manual FROM pending WHERE delivery_id IN ",
-            &ids,
-        )
-        .await?;
-        let attempted =
-            rows::by_ids(&mut snapshot, "SELECT delivery_id, number, final FROM attempts WHERE delivery_id IN ", &ids)
-                .await?;
-        Ok(check::answers(items, &attempted, &waits))
-    }
-}
-
-async fn read_body(
-    connection: &mut SqliteConnection,
-    event: &EventKey,
-    format: &str,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    sqlx::query_scalar("SELECT content FROM bodies WHERE instance = ? AND event_id = ? AND format = ?")
-        .bind(&event.instance)
-        .bind(event.event_id)
-        .bind(format)
-        .fetch_optional(connection)
-        .await
 }
 
 #[async_trait]
@@ -182,11 +113,11 @@ impl Store for Sqlite {
     }
 
     async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
-        self.look_up(items).await.map_err(|error| self.failed(error))
+        reading::check(&self.readers, items).await.map_err(|error| self.failed(error))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
-        self.read_page(query).await.map_err(|error| self.failed(error))
+        reading::page(&self.readers, query).await.map_err(|error| self.failed(error))
     }
 
     async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
@@ -199,14 +130,39 @@ impl Store for Sqlite {
         key.await.map_err(|error| self.failed(error))
     }
 
-    async fn delivery(&self, instance: &str, id: Uuid) -> Result<Option<WholeDelivery>, StoreError> {
-        self.read_delivery(instance, id).await.map_err(|error| self.failed(error))
+    async fn delivery(&self, instance: &str, id: Uuid, sight: Sight) -> Result<Option<WholeDelivery>, StoreError> {
+        reading::delivery(&self.readers, instance, id, sight).await.map_err(|error| self.failed(error))
     }
 
-    async fn body(&self, event: &EventKey, format: &str) -> Result<Option<Bytes>, StoreError> {
-        let mut connection = self.readers.acquire().await.map_err(|error| self.failed(error))?;
-        let body = read_body(&mut connection, event, format).await.map_err(|error| self.failed(error))?;
-        Ok(body.map(Bytes::from))
+    async fn body(&self, event: &EventKey, format: &str, sight: Sight) -> Result<Option<Bytes>, StoreError> {
+        reading::event_body(&self.readers, event, format, sight).await.map_err(|error| self.failed(error))
+    }
+
+    async fn settings(&self, instance: &str) -> Result<Settings, StoreError> {
+        retention::settings(&self.readers, instance).await.map_err(|error| self.failed(error))
+    }
+
+    async fn set_retention(&self, instance: &str, days: i32, now: i64) -> Result<Settings, StoreError> {
+        let instance = instance.to_owned();
+        self.writer.run(|answer| Job::SetRetention { instance, days, now, answer }).await
+    }
+
+    async fn clear(&self, instance: &str, now: i64) -> Result<(), StoreError> {
+        let instance = instance.to_owned();
+        self.writer.run(|answer| Job::Clear { instance, now, answer }).await
+    }
+
+    async fn tidy(&self, now: i64) -> Result<bool, StoreError> {
+        // Looked for by readers, so that the writer is kept only where there is something to do.
+        let due = retention::due(&self.readers, now).await.map_err(|error| self.failed(error))?;
+        if let Some(due) = due {
+            return self.writer.run(|answer| Job::Remove { due, answer }).await;
+        }
+        let free = retention::has_free_pages(&self.readers).await.map_err(|error| self.failed(error))?;
+        if free {
+            return self.writer.run(|answer| Job::GiveBack { answer }).await;
+        }
+        Ok(false)
     }
 
     async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {

@@ -6,11 +6,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
-    counts,
+    counts, packing, retention,
     rows::{by_ids, change_by_ids, read, write},
 };
 use crate::{
-    merge::{self, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
+    merge::{self, LastingBody, NewAttempt, NewBody, Plan, StoredAttempt, StoredWait, Wait},
     model::{Delivery, EventKey, Record},
     opening::GENERIC,
 };
@@ -32,7 +32,10 @@ pub(super) async fn record(connection: &mut SqliteConnection, records: &[Record]
         &ids,
     )
     .await?;
-    let plan = merge::plan(records, &attempts, &waits);
+    let instances: BTreeSet<&str> = records.iter().map(|record| record.delivery.instance.as_str()).collect();
+    let instances: Vec<&str> = instances.into_iter().collect();
+    let marks = retention::marks(connection, &instances).await?;
+    let plan = merge::plan(records, &attempts, &waits, &marks);
     write_plan(connection, &plan).await?;
     counts::add(connection, plan.counts).await
 }
@@ -45,13 +48,14 @@ async fn write_plan(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Resul
         (&plan.ended, "UPDATE attempts SET final = 1 WHERE rowid IN (SELECT a.rowid FROM ("),
     ] {
         let after = ") AS u CROSS JOIN attempts AS a ON a.delivery_id = u.column1 AND a.number = u.column2)";
-        write(connection, (before, after), rows, |row, (id, number)| {
+        write(connection, (before, after), rows, |row, (id, number, _)| {
             row.push_bind(*id).push_bind(*number);
         })
         .await?;
     }
     insert_attempts(connection, &plan.attempts).await?;
-    insert_bodies(connection, &plan.bodies).await.map(drop)
+    insert_bodies(connection, &plan.bodies).await?;
+    keep_bodies(connection, &plan.lasting).await
 }
 
 /// `conflict`: what happens where a delivery waits already, `OR REPLACE` or `OR IGNORE`; empty: it fails.
@@ -92,9 +96,11 @@ pub(super) async fn insert_waits(
 async fn insert_attempts(connection: &mut SqliteConnection, rows: &[NewAttempt<'_>]) -> Result<(), sqlx::Error> {
     let before = "INSERT INTO attempts (delivery_id, number, instance, webhook_id, event_id, event_type, project_id, \
          matched_at, format, is_test, status, made, final, started_at, duration_us, response_code, error_class, \
-         error, url, remote_address, response_truncated, request_headers, response_headers, response_body)";
+         error, url, remote_address, response_truncated, request_headers, response_headers, response_body, \
+         response_packing)";
     write(connection, (before, ""), rows, |row, attempt| {
         let NewAttempt { delivery, content, .. } = attempt;
+        let (response_packing, response_body) = packing::pack(&content.response_body);
         row.push_bind(delivery.id)
             .push_bind(attempt.number)
             .push_bind(delivery.instance.clone())
@@ -108,7 +114,7 @@ async fn insert_attempts(connection: &mut SqliteConnection, rows: &[NewAttempt<'
             .push_bind(attempt.status())
             .push_bind(attempt.made)
             .push_bind(attempt.is_final)
-            .push_bind(content.started_at)
+            .push_bind(attempt.started_at)
             .push_bind(content.duration_us)
             .push_bind(content.response_code)
             .push_bind(content.error_class.clone())
@@ -118,7 +124,8 @@ async fn insert_attempts(connection: &mut SqliteConnection, rows: &[NewAttempt<'
             .push_bind(content.response_truncated)
             .push_bind(content.request_headers.clone())
             .push_bind(content.response_headers.clone())
-            .push_bind(content.response_body.to_vec());
+            .push_bind(response_body)
+            .push_bind(response_packing);
     })
     .await
 }
@@ -128,15 +135,32 @@ pub(super) async fn insert_bodies(
     connection: &mut SqliteConnection,
     rows: &[NewBody<'_>],
 ) -> Result<HashSet<EventKey>, sqlx::Error> {
-    let before = "INSERT OR IGNORE INTO bodies (instance, event_id, format, content)";
+    let before = "INSERT OR IGNORE INTO bodies (instance, event_id, format, at, packing, content)";
     let after = "RETURNING instance, event_id, format";
     let written: Vec<(String, Uuid, String)> = read(connection, (before, after), rows, |row, body| {
+        let (packing, content) = packing::pack(body.content);
         row.push_bind(body.event.instance.clone())
             .push_bind(body.event.event_id)
             .push_bind(body.format.to_owned())
-            .push_bind(body.content.to_vec());
+            .push_bind(body.at)
+            .push_bind(packing)
+            .push_bind(content);
     })
     .await?;
     let generic = written.into_iter().filter(|row| row.2 == GENERIC);
     Ok(generic.map(|(instance, event_id, _)| EventKey { instance, event_id }).collect())
+}
+
+/// Keeps bodies for as long as the attempts that need them are seen.
+async fn keep_bodies(connection: &mut SqliteConnection, lasting: &[LastingBody<'_>]) -> Result<(), sqlx::Error> {
+    let before = "UPDATE bodies SET at = max(at, u.column4) FROM (";
+    let after =
+        ") AS u WHERE bodies.instance = u.column1 AND bodies.event_id = u.column2 AND bodies.format = u.column3";
+    write(connection, (before, after), lasting, |row, body| {
+        row.push_bind(body.event.instance.clone())
+            .push_bind(body.event.event_id)
+            .push_bind(body.format.to_owned())
+            .push_bind(body.at);
+    })
+    .await
 }

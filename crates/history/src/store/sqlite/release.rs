@@ -6,7 +6,10 @@ use bytes::Bytes;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::rows::{read, write};
+use super::{
+    packing::unpack,
+    rows::{read, write},
+};
 use crate::{
     model::{Delivery, HoldReason, WaitState},
     opening::TRACE,
@@ -148,14 +151,15 @@ async fn bodies(connection: &mut SqliteConnection, taken: &[Taken]) -> Result<Ha
     let keys = |row: &Taken| [row.delivery.format.as_str(), TRACE].map(|format| key(&row.delivery, format));
     let wanted: BTreeSet<BodyKey> = taken.iter().flat_map(keys).collect();
     let wanted: Vec<BodyKey> = wanted.into_iter().collect();
-    let before = "SELECT b.instance, b.event_id, b.format, b.content FROM (";
+    let before = "SELECT b.instance, b.event_id, b.format, b.packing, b.content FROM (";
     let after = ") AS u CROSS JOIN bodies AS b ON b.instance = u.column1 AND b.event_id = u.column2 \
          AND b.format = u.column3";
-    let rows: Vec<(String, Uuid, String, Vec<u8>)> = read(connection, (before, after), &wanted, |row, key| {
+    let rows: Vec<(String, Uuid, String, i64, Vec<u8>)> = read(connection, (before, after), &wanted, |row, key| {
         row.push_bind(key.0.clone()).push_bind(key.1).push_bind(key.2.clone());
     })
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.0, row.1, row.2), row.3.into())).collect())
+    let body = |row: (String, Uuid, String, i64, Vec<u8>)| Ok(((row.0, row.1, row.2), unpack(row.3, row.4)?));
+    rows.into_iter().map(body).collect()
 }
 
 /// What [`settle`] needs of a [`Released`].

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     record::insert_waits,
+    retention,
     rows::{by_ids, write},
 };
 use crate::{
@@ -145,12 +146,13 @@ async fn work(connection: &mut SqliteConnection, replay: &mut StoredReplay, step
     if replay.is_cancelled() && step.stand != Stand::Gone {
         take_back(connection, replay.id, step.now).await?;
     }
-    let outcomes: Vec<Outcome> = sqlx::query_as(outcomes!("?")).bind(replay.id).fetch_all(&mut *connection).await?;
+    let outcomes: Vec<Outcome> =
+        sqlx::query_as(outcomes!("?1", "0")).bind(replay.id).fetch_all(&mut *connection).await?;
     let (over, mut open) = replay.settle(&outcomes);
     if !over.is_empty() {
         sqlx::query(concat!(
             "UPDATE replay_items SET open = 0 WHERE replay_id = ?1 AND open AND delivery_id IN (SELECT delivery_id FROM (",
-            outcomes!("?1"),
+            outcomes!("?1", "0"),
             ") WHERE outcome <> 0)"
         ))
         .bind(replay.id)
@@ -172,7 +174,9 @@ async fn fill(
     room: usize,
     now: i64,
 ) -> Result<usize, sqlx::Error> {
-    let wanted = replay.selection().map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let mut wanted = replay.selection().map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let settings = retention::settings(&mut *connection, &wanted.instance).await?;
+    wanted.from = wanted.from.max(settings.visible_from(now));
     // More than there is room for: most failed entries may have been followed by others.
     let looked_for = room * 4 + 100;
     let passed: Vec<Passed> =

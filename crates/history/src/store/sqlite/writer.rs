@@ -15,11 +15,12 @@ use super::{
     open, record,
     release::{self, Lease},
     replays::{self, Start},
+    retention,
 };
 use crate::{
     model::{NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Step, StoredReplay},
-    store::{Address, Released, StoreError, TakeHeld, TakeTests},
+    store::{Address, Released, Settings, StoreError, TakeHeld, TakeTests, removing::Due},
 };
 
 /// Jobs that may wait for the writer; whoever comes then waits outside.
@@ -44,6 +45,10 @@ pub(super) enum Job {
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
     ForgetCounts { before: i64, limit: i64, answer: Answer<u64> },
+    SetRetention { instance: String, days: i32, now: i64, answer: Answer<Settings> },
+    Clear { instance: String, now: i64, answer: Answer<()> },
+    Remove { due: Due, answer: Answer<bool> },
+    GiveBack { answer: Answer<bool> },
 }
 
 /// What a job came to, to be told once it is committed.
@@ -56,6 +61,7 @@ enum Done {
     StartedReplay(Option<StoredReplay>),
     Flag(bool),
     Count(u64),
+    Settings(Settings),
 }
 
 impl Job {
@@ -64,12 +70,15 @@ impl Job {
             Self::Open { events, .. } => events.iter().map(|event| 1 + event.deliveries.len()).sum(),
             Self::Record { records, .. } => records.len(),
             Self::QueueTest { .. } | Self::Retry { .. } | Self::StartReplay { .. } | Self::CancelReplay { .. } => 1,
+            Self::SetRetention { .. } | Self::Clear { .. } => 1,
             Self::TakeHeld { .. }
             | Self::TakeTests { .. }
             | Self::AdvanceReplay { .. }
             | Self::HoldOverdue { .. }
             | Self::ForgetClaims { .. }
-            | Self::ForgetCounts { .. } => ROWS,
+            | Self::ForgetCounts { .. }
+            | Self::Remove { .. }
+            | Self::GiveBack { .. } => ROWS,
             Self::Settle { leases, .. } => leases.len(),
         }
     }
@@ -99,6 +108,14 @@ impl Job {
             Self::ForgetCounts { before, limit, .. } => {
                 counts::forget(connection, *before, *limit).await.map(Done::Count)
             }
+            Self::SetRetention { instance, days, now, .. } => {
+                retention::set_retention(connection, instance, *days, *now).await.map(Done::Settings)
+            }
+            Self::Clear { instance, now, .. } => {
+                retention::clear(connection, instance, *now).await.map(|()| Done::Nothing)
+            }
+            Self::Remove { due, .. } => retention::remove(connection, due).await.map(Done::Flag),
+            Self::GiveBack { .. } => retention::give_back(connection).await.map(Done::Flag),
         }
     }
 
@@ -106,7 +123,11 @@ impl Job {
     fn tell(self, done: Done) {
         match (self, done) {
             (Self::Open { answer, .. }, Done::Opened(results)) => drop(answer.send(Ok(results))),
-            (Self::Record { answer, .. } | Self::Settle { answer, .. }, Done::Nothing) => drop(answer.send(Ok(()))),
+            (Self::Record { answer, .. } | Self::Settle { answer, .. } | Self::Clear { answer, .. }, Done::Nothing) => {
+                drop(answer.send(Ok(())))
+            }
+            (Self::SetRetention { answer, .. }, Done::Settings(settings)) => drop(answer.send(Ok(settings))),
+            (Self::Remove { answer, .. } | Self::GiveBack { answer }, Done::Flag(more)) => drop(answer.send(Ok(more))),
             (Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. }, Done::Taken(taken)) => {
                 drop(answer.send(Ok(taken)));
             }
@@ -129,7 +150,11 @@ impl Job {
     fn fail(self, error: StoreError) {
         match self {
             Self::Open { answer, .. } => drop(answer.send(Err(error))),
-            Self::Record { answer, .. } | Self::Settle { answer, .. } => drop(answer.send(Err(error))),
+            Self::Record { answer, .. } | Self::Settle { answer, .. } | Self::Clear { answer, .. } => {
+                drop(answer.send(Err(error)));
+            }
+            Self::SetRetention { answer, .. } => drop(answer.send(Err(error))),
+            Self::Remove { answer, .. } | Self::GiveBack { answer } => drop(answer.send(Err(error))),
             Self::TakeHeld { answer, .. } | Self::TakeTests { answer, .. } => drop(answer.send(Err(error))),
             Self::QueueTest { answer, .. } => drop(answer.send(Err(error))),
             Self::Retry { answer, .. } => drop(answer.send(Err(error))),
