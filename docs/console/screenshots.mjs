@@ -136,6 +136,7 @@ try {
     ["all-deliveries", "/deliveries"],
     ["tokens", "/tokens"],
     ["settings", "/settings"],
+    ["clear", "/settings", `document.querySelector("a.danger").click()`],
     ["secret", `/webhooks/${old.id}/secret`, `document.querySelector("main form").submit()`],
   ];
   browser = new Browser(work);

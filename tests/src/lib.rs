@@ -21,6 +21,8 @@
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
+use std::sync::{PoisonError, RwLock};
+
 pub mod browser;
 pub mod events;
 pub mod grpc;
@@ -42,8 +44,22 @@ pub mod signature;
 pub mod wait;
 pub mod webhooks;
 
+/// Held by every test that runs; by one that measures, so that no other does.
+static RUNNING: RwLock<()> = RwLock::new(());
+
 /// Runs the body of a test on a runtime of its own.
 pub fn run_test(test: impl Future<Output = ()>) {
+    let _beside_others = RUNNING.read().unwrap_or_else(PoisonError::into_inner);
+    block_on(test);
+}
+
+/// As [`run_test`], while no other test runs: for what compares times.
+pub fn run_test_alone(test: impl Future<Output = ()>) {
+    let _alone = RUNNING.write().unwrap_or_else(PoisonError::into_inner);
+    block_on(test);
+}
+
+fn block_on(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -58,15 +74,22 @@ pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) 
     tokio::spawn(task)
 }
 
-/// Makes one `#[test]` in each mode of every listed `async fn(Mode)` of this module.
+/// Makes one `#[test]` in each mode of every listed `async fn(Mode)` of this module; after `alone:`, such that no other test
+/// runs beside.
 #[macro_export]
 macro_rules! in_both_modes {
-    ($($name:ident),+ $(,)?) => {
+    (alone: $($name:ident),+ $(,)?) => {
+        $crate::in_both_modes!(@ run_test_alone: $($name),+);
+    };
+    (@ $run:ident: $($name:ident),+) => {
         mod embedded {
-            $(#[test] fn $name() { $crate::run_test(super::$name($crate::product::Mode::Embedded)); })+
+            $(#[test] fn $name() { $crate::$run(super::$name($crate::product::Mode::Embedded)); })+
         }
         mod distributed {
-            $(#[test] fn $name() { $crate::run_test(super::$name($crate::product::Mode::Distributed)); })+
+            $(#[test] fn $name() { $crate::$run(super::$name($crate::product::Mode::Distributed)); })+
         }
+    };
+    ($($name:ident),+ $(,)?) => {
+        $crate::in_both_modes!(@ run_test: $($name),+);
     };
 }

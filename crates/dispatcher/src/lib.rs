@@ -65,9 +65,6 @@ pub use recorder::{RecordSink, broker_sink, direct_sink};
 pub use tls::TlsError;
 use webhooks::Webhooks;
 
-/// How long an attempt may run before its endpoint counts as slow.
-const SLOW_AFTER: Duration = Duration::from_secs(1);
-
 /// How deliveries are made.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -151,7 +148,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
     let history = History::new(parts.history, tasks.clone());
     let cap = usize::from(settings.max_in_flight.max(2));
     let admission = Admission::new(Bounds {
-        slow_after: SLOW_AFTER,
+        slow_after: domain::SLOW_AFTER,
         timeout: settings.timeout,
         webhook: usize::from(settings.max_in_flight_per_slow_webhook.max(1)),
         room: usize::from(settings.max_in_flight_slow.max(1)),

@@ -1,5 +1,10 @@
 //! What an attempt came to, and what follows from it.
 
+use std::time::Duration;
+
+/// How long an attempt may take before its endpoint counts as slow; less, and it does not (any more).
+pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+
 /// What follows from an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

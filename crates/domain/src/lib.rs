@@ -21,7 +21,7 @@ pub mod target;
 mod trace;
 mod webhook;
 
-pub use attempt::{ErrorClass, Verdict, classify_status};
+pub use attempt::{ErrorClass, SLOW_AFTER, Verdict, classify_status};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use event_type::{EventGroup, EventType, UnknownEventType};
 pub use explanation::{Explained, Explanation, Happening, Rule, RuleOutcome};

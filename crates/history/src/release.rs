@@ -5,7 +5,11 @@
 //! the row is settled. A crash after the first leaves the row held; when the lease has run out it gets another
 //! generation, and `Check` drops what may have been published of the older one. So nothing is lost.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use broker::Lane;
 use bytes::Bytes;
@@ -33,8 +37,6 @@ const RELEASE: i64 = 100;
 const TIMED: i64 = 32;
 /// The same of an endpoint that keeps failing: as many as may start (10 a second) until the next round.
 const SPACED: i64 = 5;
-/// An endpoint whose newest attempt was over sooner is not slow (any more): a dispatcher says the same of it.
-const SWIFT_US: i64 = 1_000_000;
 /// Deliveries that are ended in one transaction, and webhooks that are asked about in one statement.
 const END: i64 = 500;
 const WEBHOOKS: usize = 200;
@@ -204,7 +206,7 @@ impl Release {
     /// of its.
     async fn release_in_turn(&self, held: Held, limit: i64, version: i64) -> Result<More, Trouble> {
         let waiting = self.active(held, i64::MAX).await?;
-        let mut well = Vec::new();
+        let mut well = BTreeSet::new();
         for webhooks in waiting.chunks(WEBHOOKS) {
             let named = webhooks.iter().filter_map(|id| Some((self.registry.known(*id)?.instance, *id)));
             let newest = self.store.newest_attempts(&named.collect::<Vec<_>>()).await?;
@@ -216,7 +218,7 @@ impl Release {
         self.queue_again(due, TakeHeld { limit, ..take }).await?;
         // Some attempts to a slow endpoint are swift: not more of its than find a place if it is slow after all.
         let (limit, more) = if held == Held::Busy { (limit, More::Soon) } else { (RELEASE, More::Now) };
-        let all = self.queue_again(well, TakeHeld { early: true, limit, ..take }).await?;
+        let all = self.queue_again(well.into_iter().collect(), TakeHeld { early: true, limit, ..take }).await?;
         Ok(if all.at_limit { more } else { More::Later })
     }
 
@@ -275,9 +277,9 @@ impl Release {
 }
 
 /// Whether nothing that is held for this reason has to wait for its turn any more.
-const fn is_well(held: Held, newest: &NewestAttempt) -> bool {
+fn is_well(held: Held, newest: &NewestAttempt) -> bool {
     match held {
         Held::Failing => newest.delivered(),
-        _ => newest.made && newest.duration_us < SWIFT_US,
+        _ => newest.made && Duration::from_micros(newest.duration_us.unsigned_abs()) < domain::SLOW_AFTER,
     }
 }

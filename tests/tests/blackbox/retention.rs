@@ -76,7 +76,7 @@ async fn a_shorter_retention_hides_at_once_and_for_good(mode: Mode) {
     settled(&rest, 8, 0).await;
     assert_eq!(history::delivery(&rest, old[0].delivery()).await.expect("it is there").entries().len(), 1);
 
-    put(&rest, json!({"retention_days": 30})).await.expect(200);
+    drop(put(&rest, json!({"retention_days": 30})).await.expect(200));
     assert_eq!(history::all_of_instance(&rest).await.len(), 8);
     assert_eq!(put(&rest, json!({"retention_days": 7})).await.expect(200)["retention_days"], 7);
     assert_eq!(history::all_of_instance(&rest).await.len(), 3);
@@ -85,7 +85,7 @@ async fn a_shorter_retention_hides_at_once_and_for_good(mode: Mode) {
     for entry in &old {
         is_gone(&rest, hook, entry).await;
     }
-    put(&rest, json!({"retention_days": 90})).await.expect(200);
+    drop(put(&rest, json!({"retention_days": 90})).await.expect(200));
     assert_eq!(rest.get(SETTINGS).await.expect(200)["retention_days"], 90);
     assert_eq!(history::all_of_instance(&rest).await.len(), 3, "it does not come back");
     eventually(REMOVED, "it is off the disk", async || (product.attempts_on_disk().await == 3).then_some(())).await;

@@ -122,6 +122,8 @@ fn notice(done: &str) -> Option<&'static str> {
         "test" => "The test payload was dispatched. What becomes of it is shown below.",
         "retried" => "A new delivery attempt was dispatched.",
         "revoked" => "The token was revoked.",
+        "settings" => "The settings were saved.",
+        "cleared" => "The delivery history was cleared.",
         "cancelled" => "The replay was cancelled.",
         _ => return None,
     })

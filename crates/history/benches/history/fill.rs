@@ -130,7 +130,7 @@ impl Filled {
         match &self.place {
             Place::Postgres(_) => self.number("SELECT pg_database_size(current_database())", "").await,
             Place::Sqlite(folder) => {
-                drop(self.number("", "PRAGMA wal_checkpoint(TRUNCATE)").await);
+                let _busy = self.number("", "PRAGMA wal_checkpoint(TRUNCATE)").await;
                 let bytes = std::fs::metadata(folder.path().join("history.db")).unwrap().len();
                 i64::try_from(bytes).unwrap()
             }

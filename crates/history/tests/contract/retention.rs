@@ -326,7 +326,9 @@ pub(crate) async fn records_of_many_days_in_any_order_give_the_same_rows(store: 
         What::Hold { .. } => record.delivery.matched_at < cleared_at,
     };
     let (before, after): (Vec<Record>, Vec<Record>) = days_of_work().into_iter().partition(is_before);
-    let mut expected: Option<Vec<(u128, i32, Status, i64, String)>> = None;
+    /// Delivery, attempt, how it stands, when it was, its body.
+    type Seen = (u128, i32, Status, i64, String);
+    let mut expected: Option<Vec<Seen>> = None;
     for round in 0..8usize {
         let instance = format!("round-{round}");
         // Deliveries have ids of their own in each round.
@@ -362,7 +364,9 @@ pub(crate) async fn records_of_many_days_in_any_order_give_the_same_rows(store: 
             tidy(&store, cleared_at + DAY / 4).await;
         }
         write(of_round(&after)).await;
-        write(of_round(&before).into_iter().step_by(2).collect()).await;
+        // What is still waited for is held again; of what is off the disk nobody can tell whether it was.
+        let again = |record: &Record| !matches!(record.what, What::Hold { .. });
+        write(of_round(&before).into_iter().filter(again).step_by(2).collect()).await;
         write(of_round(&after)).await;
         let from = store.settings(&instance).await.unwrap().visible_from(NOW);
         let query = ListQuery { instance: instance.clone(), sight: Sight { from, now: NOW }, ..all() };

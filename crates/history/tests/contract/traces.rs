@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use history::{
-    model::{Delivery, EventKey, Record, Retry, What},
+    model::{Delivery, EventKey, Record, What},
     store::{Held, Store, TakeHeld, TakeTests},
 };
 use uuid::Uuid;
 
-use crate::known::{cancelled, delivered, delivery_of, failed, held, record};
+use crate::known::{SIGHT, cancelled, delivered, delivery_of, failed, held, press_on, record};
 
 type Any = Arc<dyn Store>;
 
@@ -35,7 +35,7 @@ fn of(delivery: Delivery, number: i32, what: What) -> Record {
 /// What is kept of the event of this number under the name of traces.
 async fn kept(store: &Any, number: u128) -> Option<Bytes> {
     let event = EventKey { instance: "default".into(), event_id: Uuid::from_u128(number) };
-    store.body(&event, "trace").await.unwrap()
+    store.body(&event, "trace", SIGHT).await.unwrap()
 }
 
 pub(crate) async fn what_is_held_is_taken_with_its_trace(store: Any) {
@@ -54,9 +54,7 @@ pub(crate) async fn what_is_held_is_taken_with_its_trace(store: Any) {
 
 pub(crate) async fn what_failed_is_retried_in_its_trace(store: Any) {
     store.record(vec![of(traced(1), 1, failed(2000, 0))].into()).await.unwrap();
-    let (instance, delivery_id) = ("default".into(), traced(1).id);
-    let retry = Retry { instance, delivery_id, called_at: 3000, leased_until: 4000 };
-    let taken = store.retry(retry).await.unwrap().unwrap();
+    let taken = store.retry(press_on(&traced(1), 3000, 4000)).await.unwrap().unwrap();
     assert_eq!((taken.delivery, taken.number), (traced(1), 2));
 }
 

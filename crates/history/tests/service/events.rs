@@ -8,7 +8,7 @@ use proto::{
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::started::Started;
+use crate::started::{START, Started};
 
 const ADMIN: &str = "system_admin@acme";
 
@@ -23,6 +23,7 @@ async fn open(history: &Started, event_id: Uuid, payload: String) {
         event_id: uuid_bytes(event_id),
         publish_id: uuid_bytes(id(1)),
         bodies: vec![Body { format: "generic".into(), content: payload.into() }],
+        matched_at: START,
         ..OpenEvent::default()
     };
     history.recording.clone().open(OpenRequest { events: vec![event] }).await.unwrap();

@@ -6,7 +6,7 @@ use broker::Lane;
 use domain::{Clock as _, Timestamp};
 use proto::{
     convert::{from_timestamp, uuid_bytes},
-    internal::v1::{Attempt, AttemptRecord, HoldReason, attempt_record::What},
+    internal::v1::{Attempt, AttemptRecord, Hold, HoldReason, attempt_record::What},
     v1::DeliveryStatus,
 };
 use uuid::Uuid;
@@ -31,6 +31,11 @@ fn of(event: u128, webhook_id: i64, what: What) -> AttemptRecord {
 fn failed_at(started_at: i64) -> What {
     let What::Attempt(attempt) = failed(0) else { unreachable!() };
     What::Attempt(Attempt { started_at, ..attempt })
+}
+
+fn failed_after(started_at: i64, duration_us: i64) -> What {
+    let What::Attempt(attempt) = failed_at(started_at) else { unreachable!() };
+    What::Attempt(Attempt { duration_us, ..attempt })
 }
 
 /// Two failures of a webhook, so far apart.
@@ -116,6 +121,35 @@ async fn what_waits_for_a_failing_endpoint_comes_by_and_by_and_at_once_when_it_i
     eventually("all are queued", async || queued() == 31).await;
     let published = history.queue.published.lock().unwrap().clone();
     assert_eq!(published.iter().filter(|message| message.lane == Lane::DeliverSlow).count(), 30);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slow_endpoint_comes_once_it_is_swift() {
+    let history = Started::new().await;
+    let version = history.subscription.save(webhook(1, true));
+    history.record(vec![of(1, 1, failed_after(START + 10, 1_000_000))]).await;
+    let turn = |event| {
+        let due_at = START + 3_600_000_000;
+        of(event, 1, What::Hold(Hold { due_at, reason: HoldReason::Busy.into(), config_version: version }))
+    };
+    history.record((10..50).map(turn).collect()).await;
+    let queued = || history.queue.tasks().len();
+    // Two rounds bring nothing but what waits for something else.
+    for round in 0..2 {
+        history.record(vec![of(60 + round, 1, hold_for(HoldReason::Inactive, version))]).await;
+        let round = usize::try_from(round).unwrap();
+        eventually("a round is over", async || queued() > round).await;
+        assert_eq!(queued(), round + 1, "its turn has not come");
+    }
+    history.record(vec![of(2, 1, failed_after(START + 11, 999_999))]).await;
+    // Not more than find a place if it is slow after all.
+    eventually("as many as may be under way are queued", async || queued() == 32).await;
+    let heard = |task: usize| {
+        let delivery = history.queue.tasks().remove(task).delivery;
+        AttemptRecord { delivery, ..record(1, 1, failed_at(START + 12)) }
+    };
+    history.record((0..32).map(heard).collect()).await;
+    eventually("all are queued", async || queued() == 2 + 40).await;
 }
 
 #[tokio::test]

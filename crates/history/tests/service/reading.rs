@@ -243,15 +243,16 @@ async fn pages_lead_forth_and_back() {
     assert!(history.list(ADMIN, failed).await.unwrap().entries.is_empty());
 }
 
+/// So long after the start.
 fn at(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
+    Some(prost_types::Timestamp { seconds: START / 1_000_000 + seconds, nanos: 0 })
 }
 
 #[tokio::test]
 async fn lists_are_filtered_and_a_cursor_stays_with_its_filter() {
     let history = Started::new().await;
     let records = (0..60).map(|number| {
-        let mut record = record(number + 1, 1, delivered_at(1_000_000 * number));
+        let mut record = record(number + 1, 1, delivered_at(START + 1_000_000 * number));
         let delivery = record.delivery.as_mut().unwrap();
         delivery.event_type = if number % 3 == 0 { "run.created" } else { "run.completed" }.to_owned();
         delivery.is_test = number % 20 == 0;

@@ -50,7 +50,12 @@ fn screens(id: i64, delivery: &str) -> Vec<String> {
     let others =
         ["/", "/?q=nothing", "/webhooks/new", "/deliveries", "/deliveries?status=pending", "/tokens", "/settings"];
     screens.extend(others.map(str::to_owned));
-    screens.extend([format!("/deliveries/{delivery}"), "/nonsense".to_owned(), "/tokens/1/revoke".to_owned()]);
+    screens.extend([
+        format!("/deliveries/{delivery}"),
+        "/settings/clear".to_owned(),
+        "/nonsense".to_owned(),
+        "/tokens/1/revoke".to_owned(),
+    ]);
     screens
 }
 

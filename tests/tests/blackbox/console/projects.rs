@@ -18,7 +18,7 @@ async fn a_project_administrator_manages_its_own(mode: Mode) {
     for hidden in ["API tokens", "Settings"] {
         browser.sees_no(hidden).await;
     }
-    for path in ["/deliveries", "/tokens", "/settings"] {
+    for path in ["/deliveries", "/tokens", "/settings", "/settings/clear"] {
         browser.open(path).await;
         browser.sees("for system administrators").await;
     }

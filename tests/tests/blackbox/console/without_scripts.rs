@@ -41,6 +41,7 @@ fn every_action_works_without_scripts() {
         browser.click("//main//button").await;
         browser.sees("The secret was regenerated.").await;
         tokens(&world).await;
+        settings(&world).await;
         browser.open("/webhooks/1").await;
         browser.press("Delete").await;
         browser.is_at("/webhooks/1/delete").await;
@@ -49,6 +50,20 @@ fn every_action_works_without_scripts() {
         browser.press("Sign out").await;
         browser.is_at("/sign-in").await;
     });
+}
+
+/// How long history is kept, and clearing it.
+async fn settings(world: &World) {
+    let browser = &world.browser;
+    browser.open("/settings").await;
+    browser.choose("Delete webhook delivery history after", "After 7 days").await;
+    browser.press("Save").await;
+    browser.sees("The settings were saved.").await;
+    browser.press("Clear webhook delivery history").await;
+    browser.is_at("/settings/clear").await;
+    browser.fill("Type clear-all-delivery-history to confirm", "clear-all-delivery-history").await;
+    browser.press("Clear").await;
+    browser.sees("The delivery history was cleared.").await;
 }
 
 /// Retry, explain and replay.

@@ -27,7 +27,7 @@ use serde_json::json;
 
 use zoo::{Captive, Zoo};
 
-in_both_modes!(hostile_receivers_cost_nobody_anything);
+in_both_modes!(alone: hostile_receivers_cost_nobody_anything);
 
 /// Where a redirect leads that must not be followed.
 const FOLLOWED: &str = "/followed";

@@ -25,7 +25,7 @@ use crate::{
         text::Text,
         trouble::{Shown, Trouble},
         visitor::Visitor,
-        when::{When, when},
+        when::{When, duration, when},
     },
     error::Failure,
     path::DeliveryId,
@@ -63,8 +63,16 @@ struct Delivery {
 struct Attempt {
     row: Row,
     is_newest: bool,
+    timings: Option<Timings>,
+    trace_id: Text,
     request: Option<Message>,
     response: Option<Message>,
+}
+
+/// Where the time of an attempt went: what is known of it, as words.
+struct Timings {
+    steps: Vec<(&'static str, String)>,
+    connection_reused: bool,
 }
 
 /// A request or a response.
@@ -74,6 +82,10 @@ struct Message {
     bytes: usize,
     is_text: bool,
     truncated: bool,
+    /// In hex; empty: it is not known.
+    body_sha256: Text,
+    /// The numbers of the secrets that signed it, as the webhook tells them.
+    secret_ids: Vec<i64>,
 }
 
 #[derive(Deserialize)]
@@ -82,12 +94,46 @@ pub(super) struct Asked {
     done: String,
 }
 
-fn message(headers: Vec<v1::Header>, body: &Bytes, truncated: bool) -> Message {
-    let headers = headers.into_iter().map(|header| (Text::line(header.name), Text::line(header.value))).collect();
-    let text = str::from_utf8(body);
-    let is_text = text.is_ok();
-    let body_text = text.map_or_else(|_| BASE64_STANDARD.encode(body), str::to_owned);
-    Message { headers, body: Text::block(body_text), bytes: body.len(), is_text, truncated }
+impl Message {
+    fn new(headers: Vec<v1::Header>, body: &Bytes) -> Self {
+        let headers = headers.into_iter().map(|header| (Text::line(header.name), Text::line(header.value))).collect();
+        let text = str::from_utf8(body);
+        let is_text = text.is_ok();
+        let body_text = text.map_or_else(|_| BASE64_STANDARD.encode(body), str::to_owned);
+        Self {
+            headers,
+            body: Text::block(body_text),
+            bytes: body.len(),
+            is_text,
+            truncated: false,
+            body_sha256: Text::line(String::new()),
+            secret_ids: Vec::new(),
+        }
+    }
+
+    fn of_request(request: v1::HttpRequest) -> Self {
+        let (body_sha256, secret_ids) = (Text::line(request.body_sha256), request.secret_ids);
+        Self { body_sha256, secret_ids, ..Self::new(request.headers, &request.body) }
+    }
+
+    fn of_response(response: v1::HttpResponse) -> Self {
+        Self { truncated: response.truncated, ..Self::new(response.headers, &response.body) }
+    }
+}
+
+impl Timings {
+    fn of(timings: &v1::Timings) -> Self {
+        let v1::Timings { dns_us, connect_us, tls_us, first_byte_us, total_us, connection_reused } = *timings;
+        let steps = [
+            ("DNS", dns_us),
+            ("Connect", connect_us),
+            ("TLS", tls_us),
+            ("First byte", first_byte_us),
+            ("Total", Some(total_us)),
+        ];
+        let steps = steps.into_iter().filter_map(|(title, time)| Some((title, duration(time?)))).collect();
+        Self { steps, connection_reused }
+    }
 }
 
 impl Delivery {
@@ -96,11 +142,10 @@ impl Delivery {
         let last = delivery.entries.len();
         let attempts = delivery.entries.into_iter().enumerate().map(|(index, mut entry)| Attempt {
             is_newest: index + 1 == last,
-            request: entry.request.take().map(|request| message(request.headers, &request.body, false)),
-            response: entry
-                .response
-                .take()
-                .map(|response| message(response.headers, &response.body, response.truncated)),
+            timings: entry.timings.as_ref().map(Timings::of),
+            trace_id: Text::line(std::mem::take(&mut entry.trace_id)),
+            request: entry.request.take().map(Message::of_request),
+            response: entry.response.take().map(Message::of_response),
             row: Row::of(&entry),
         });
         let mut attempts: Vec<Attempt> = attempts.collect();

@@ -27,6 +27,8 @@ struct SecretPage {
     id: i64,
     name: Text,
     secret: String,
+    /// The number by which attempts name it.
+    number: i64,
     is_new: bool,
     overlap: Option<When>,
     warnings: Vec<Text>,
@@ -49,6 +51,7 @@ pub(super) fn shown(visitor: &Visitor, webhook: Option<v1::Webhook>, is_new: boo
         id: webhook.id,
         name: Text::line(webhook.name),
         secret: webhook.secret,
+        number: webhook.secret_id,
         is_new,
         overlap: when(webhook.previous_secret_expires_at),
         warnings: webhook.warnings.iter().map(|text| Text::line(sentence(text))).collect(),

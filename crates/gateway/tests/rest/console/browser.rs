@@ -41,7 +41,7 @@ impl Browser {
         let mut browser = Self::new();
         browser.sign_in(token).await.leads_to("/");
         // A page that asks for nothing but who it is.
-        browser.get("/settings").await.ok(200);
+        browser.get("/settings/clear").await.ok(200);
         browser
     }
 

@@ -61,6 +61,10 @@ async fn a_delivery_is_shown_whole() {
         "Orphaned",
         "data-live=",
         "Explain",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "First byte <strong>12 ms</strong>",
+        &"0b".repeat(32),
+        "signed with secret <strong>3</strong> and <strong>2</strong>",
     ]);
     browser.get("/deliveries/00000000-0000-0000-0000-000000000000").await.ok(404).shows(&["Not found"]);
     browser.get("/deliveries/nonsense").await.ok(404);

@@ -36,8 +36,8 @@ impl Reach {
     /// The recent ones, and the others, each with the earliest time of its attempts.
     fn groups(&self) -> impl Iterator<Item = (Vec<Uuid>, i64)> {
         let newest = self.0.iter().map(|row| row.1).max().unwrap_or_default();
-        let is_recent = |row: &&(Uuid, i64)| row.1 > newest.saturating_sub(RECENT);
-        let (recent, rest): (Vec<&(Uuid, i64)>, Vec<&(Uuid, i64)>) = self.0.iter().partition(is_recent);
+        let is_recent = |row: &(Uuid, i64)| row.1 > newest.saturating_sub(RECENT);
+        let (recent, rest): (Vec<_>, Vec<_>) = self.0.iter().copied().partition(is_recent);
         [recent, rest].into_iter().filter_map(|group| {
             let since = group.iter().map(|row| row.1).min()?;
             Some((group.into_iter().map(|row| row.0).collect(), since))

@@ -80,23 +80,31 @@ async fn lock(transaction: &mut PgTransaction<'_>, instance: &str) -> Result<Set
 
 /// The days of which somebody sees something, as long as everybody sees the same: so many need not be looked at each time.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<(Vec<(String, i64)>, HashSet<String>)>);
+pub(super) struct Seen(Mutex<Looks>);
+
+#[derive(Default)]
+struct Looks {
+    /// From when on each instance sees its history; the last stands for all that have decided nothing.
+    sight: Vec<(String, i64)>,
+    /// The names of the parts that were looked at since that changed.
+    parts: HashSet<String>,
+}
 
 impl Seen {
     /// Those of these days that are worth a look.
     fn unknown(&self, parts: &[Part], kept: &[Kept], now: i64) -> Vec<Part> {
         let others = (String::new(), Settings::default().visible_from(now) / STEP);
-        let sees = kept.iter().map(|kept| (kept.instance.clone(), kept.removable_before(now) / STEP));
-        let sees = sees.chain([others]).collect();
+        let sight = kept.iter().map(|kept| (kept.instance.clone(), kept.removable_before(now) / STEP));
+        let sight = sight.chain([others]).collect();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != sees {
-            *known = (sees, HashSet::new());
+        if known.sight != sight {
+            *known = Looks { sight, parts: HashSet::new() };
         }
-        parts.iter().filter(|part| !known.1.contains(&part.name)).cloned().collect()
+        parts.iter().filter(|part| !known.parts.contains(&part.name)).cloned().collect()
     }
 
     fn add(&self, part: &Part) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.insert(part.name.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).parts.insert(part.name.clone());
     }
 }
 
@@ -112,8 +120,15 @@ pub(super) async fn tidy(pool: &PgPool, days: &Days, seen: &Seen, now: i64) -> R
     let hidden = kept.iter().map(|kept| kept.removable_before(now));
     let hidden = hidden.chain([Settings::default().visible_from(now)]).max().unwrap_or_default();
     for part in seen.unknown(&parts, &kept, now) {
-        if part.ends_at <= hidden && (empty(pool, &part, &kept, now).await? || drop_old(pool, &part, now).await?) {
-            return Ok(true);
+        if part.ends_at <= hidden {
+            match empty(pool, &part, &kept, now).await? {
+                Emptied::Now => return Ok(true),
+                Emptied::Busy => continue,
+                Emptied::NeedNot => {}
+            }
+            if drop_old(pool, &part, now).await? {
+                return Ok(true);
+            }
         }
         seen.add(&part);
     }
@@ -161,18 +176,32 @@ async fn parts(pool: &PgPool) -> Result<Vec<Part>, sqlx::Error> {
     .await
 }
 
-/// Empties a part of history of which nobody sees anything; answers whether it did.
-async fn empty(pool: &PgPool, part: &Part, kept: &[Kept], now: i64) -> Result<bool, sqlx::Error> {
+/// What became of a part that was to be emptied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Emptied {
+    /// It was.
+    Now,
+    /// Somebody sees something of it, or it is empty.
+    NeedNot,
+    /// It was in use: another time.
+    Busy,
+}
+
+/// Empties a part of history of which nobody sees anything.
+async fn empty(pool: &PgPool, part: &Part, kept: &[Kept], now: i64) -> Result<Emptied, sqlx::Error> {
     if part.is_empty || !part.attached {
-        return Ok(false);
+        return Ok(Emptied::NeedNot);
     }
     let mut transaction = begin(pool, "BEGIN").await?;
-    if !emptied(&mut transaction, part, kept, now).await? {
-        return Ok(false);
+    let emptied = emptied(&mut transaction, part, kept, now).await?;
+    if emptied == Emptied::Now {
+        transaction.commit().await?;
+        tracing::info!(table = part.name, "a day of history that nobody sees any more is removed");
+    } else {
+        // Dropped, it would be rolled back at some time, and hold its lock until then.
+        transaction.rollback().await?;
     }
-    transaction.commit().await?;
-    tracing::info!(table = part.name, "a day of history that nobody sees any more is removed");
-    Ok(true)
+    Ok(emptied)
 }
 
 /// Drops an empty day that is older than anything can be; answers whether it did.
@@ -206,11 +235,14 @@ async fn emptied(
     part: &Part,
     kept: &[Kept],
     now: i64,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Emptied, sqlx::Error> {
     let name = &part.name;
     let free: bool = sqlx::query_scalar(TRY_LOCK).fetch_one(&mut **transaction).await?;
-    if !free || is_seen(transaction, part, kept, now).await? {
-        return Ok(false);
+    if !free {
+        return Ok(Emptied::Busy);
+    }
+    if is_seen(transaction, part, kept, now).await? {
+        return Ok(Emptied::NeedNot);
     }
     run(transaction, LOCK_TIMEOUT.to_owned()).await?;
     let locked = run(transaction, format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await;
@@ -218,12 +250,12 @@ async fn emptied(
         && error.code().as_deref() == Some("55P03")
     {
         // Somebody reads it, such as an export that began before.
-        return Ok(false);
+        return Ok(Emptied::Busy);
     }
     locked?;
     // Once more: now nobody can write to it.
     if is_seen(transaction, part, kept, now).await? {
-        return Ok(false);
+        return Ok(Emptied::NeedNot);
     }
     if part.of_bodies {
         // What waits needs its body.
@@ -236,7 +268,7 @@ async fn emptied(
         run(transaction, kept).await?;
     }
     run(transaction, format!("TRUNCATE {name}")).await?;
-    Ok(true)
+    Ok(Emptied::Now)
 }
 
 /// Whether some instance sees something of a day: goes from one instance to the next in the index.
@@ -272,6 +304,7 @@ async fn remove(pool: &PgPool, parts: &[Part], due: &Due) -> Result<bool, sqlx::
     let mut transaction = begin(pool, "BEGIN").await?;
     let free: bool = sqlx::query_scalar(TRY_LOCK).fetch_one(&mut *transaction).await?;
     if !free {
+        transaction.rollback().await?;
         return Ok(false);
     }
     let due_part =

@@ -78,7 +78,7 @@ pub(super) async fn retry(
     let Some(body) = read_body(connection, &delivery.event(), &delivery.format).await? else {
         return Ok(Err(NoRetry::Bodiless));
     };
-    delivery.trace = read_body(connection, &delivery.event(), TRACE).await?.unwrap_or_default().into();
+    delivery.trace = read_body(connection, &delivery.event(), TRACE).await?.unwrap_or_default();
     let wait = Wait::manual(number, retry.called_at, retry.leased_until);
     insert_waits(connection, "", &[(&delivery, wait)]).await?;
     Ok(Ok(manual::taken(delivery, &wait, body)))
