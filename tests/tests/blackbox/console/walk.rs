@@ -22,9 +22,10 @@ async fn a_system_administrator_walks_through_the_article(mode: Mode) {
     sending_a_test_payload(&world, &secret).await;
     let secret = managing(&world).await;
     delivery_history(&world, &secret).await;
-    bulk_operations(&world).await;
     plan_requirement(&world).await;
     deleting(&world).await;
+    bulk_operations(&world).await;
+    signing_out(&world).await;
     world.is_quiet().await;
 }
 
@@ -190,30 +191,6 @@ async fn replaying(world: &World) {
     browser.sees("Done").await;
 }
 
-/// *Bulk operations*, and how long history is kept.
-async fn bulk_operations(world: &World) {
-    let browser = &world.browser;
-    browser.click("//nav//a[.='Settings']").await;
-    browser.choose("Delete webhook delivery history after", "After 30 days").await;
-    browser.press("Save").await;
-    browser.sees("The settings were saved.").await;
-    browser.has("//option[.='After 30 days' and @selected]").await;
-    let download = "const done = arguments[0]; fetch(document.querySelector(\"a[href*='format=json']\").href)\
-         .then(answer => answer.json()).then(entries => done(entries.length))";
-    let entries = browser.run_async(download, json!([])).await;
-    assert!(entries.as_u64().is_some_and(|count| count > 3), "all entries are downloaded: {entries}");
-    browser.press("Clear webhook delivery history").await;
-    browser.sees("This cannot be undone.").await;
-    browser.fill("Type clear-all-delivery-history to confirm", "yes").await;
-    browser.click("//button[.='Clear']").await;
-    browser.sees("what is cleared does not come back").await;
-    browser.fill("Type clear-all-delivery-history to confirm", "clear-all-delivery-history").await;
-    browser.click("//button[.='Clear']").await;
-    browser.sees("The delivery history was cleared.").await;
-    browser.click("//nav//a[.='Delivery history']").await;
-    browser.sees("No deliveries").await;
-}
-
 /// *Plan requirement*: a downgrade deactivates and keeps; after an upgrade each webhook is activated by hand.
 async fn plan_requirement(world: &World) {
     let browser = &world.browser;
@@ -250,6 +227,34 @@ async fn deleting(world: &World) {
     browser.click("//nav//a[.='Delivery history']").await;
     browser.sees("Deleted").await;
     browser.sees("Test run completed").await;
+}
+
+/// *Bulk operations*, and how long history is kept.
+async fn bulk_operations(world: &World) {
+    let browser = &world.browser;
+    browser.click("//nav//a[.='Settings']").await;
+    browser.choose("Delete webhook delivery history after", "After 30 days").await;
+    browser.press("Save").await;
+    browser.sees("The settings were saved.").await;
+    browser.has("//option[.='After 30 days' and @selected]").await;
+    let download = "const done = arguments[0]; fetch(document.querySelector(\"a[href*='format=json']\").href)\
+         .then(answer => answer.json()).then(entries => done(entries.length))";
+    let entries = browser.run_async(download, json!([])).await;
+    assert!(entries.as_u64().is_some_and(|count| count > 3), "all entries are downloaded: {entries}");
+    browser.press("Clear webhook delivery history").await;
+    browser.sees("This cannot be undone.").await;
+    browser.fill("Type clear-all-delivery-history to confirm", "yes").await;
+    browser.click("//button[.='Clear']").await;
+    browser.sees("what is cleared does not come back").await;
+    browser.fill("Type clear-all-delivery-history to confirm", "clear-all-delivery-history").await;
+    browser.click("//button[.='Clear']").await;
+    browser.sees("The delivery history was cleared.").await;
+    browser.click("//nav//a[.='Delivery history']").await;
+    browser.sees("No deliveries").await;
+}
+
+async fn signing_out(world: &World) {
+    let browser = &world.browser;
     browser.press("Sign out").await;
     browser.is_at("/sign-in").await;
     browser.open("/deliveries").await;
