@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Stretches up to this long are planned each time.
-const PLANNED: i64 = 10 * DAY;
+const PLANNED: i64 = 2 * DAY;
 
 pub(super) async fn page(pool: &PgPool, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
     let mut entries = Vec::new();

@@ -17,8 +17,8 @@ use crate::store::{
     removing::{Due, Kept, STEP},
 };
 
-/// Rows removed in one transaction.
-const AT_ONCE: i64 = 1000;
+/// Rows removed in one transaction: whoever writes meanwhile waits for its part of the log to reach the disk.
+const AT_ONCE: i64 = 250;
 /// How long to wait for somebody who is using a day before leaving it for later. Others wait behind.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '100ms'";
 /// Held by whoever removes something; the number is that of nothing else.
