@@ -42,7 +42,8 @@ async fn a_project_administrator_manages_its_own(mode: Mode) {
     browser.sees("Delivered").await;
     // Nothing is wider than a phone.
     let delivery = browser.path().await;
-    for path in ["/", "/webhooks/2", "/webhooks/2/deliveries", &delivery, "/webhooks/2/explain", "/webhooks/2/replays"] {
+    for path in ["/", "/webhooks/2", "/webhooks/2/deliveries", &delivery, "/webhooks/2/explain", "/webhooks/2/replays"]
+    {
         browser.open(path).await;
         let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.run(overflow, json!([])).await, 0, "{path} is wider than the window");
