@@ -317,6 +317,25 @@ fn days_of_work() -> Vec<Record> {
     records
 }
 
+/// These records in an order of this round, some twice. Deliveries have ids of their own in each round.
+fn in_round(round: usize, instance: &str, records: &[Record]) -> Vec<Record> {
+    let renamed = |record: &Record| {
+        let mut record = record.clone();
+        let event_id = Uuid::from_u128(record.delivery.event_id.as_u128() + 1000 * round as u128);
+        let (instance, id) = (instance.to_owned(), domain::delivery_id(event_id, 1));
+        record.delivery = Delivery { instance, event_id, id, ..record.delivery };
+        record
+    };
+    let mut records: Vec<Record> = records.iter().map(renamed).collect();
+    let length = records.len();
+    records.rotate_left(round * 7 % length);
+    if round % 2 == 1 {
+        records.reverse();
+    }
+    records.extend(records.clone().into_iter().step_by(1 + round));
+    records
+}
+
 /// In any order, any number of times, and with history cleared and removed in between.
 pub(crate) async fn records_of_many_days_in_any_order_give_the_same_rows(store: Any) {
     let cleared_at = NOW - DAY;
@@ -331,28 +350,7 @@ pub(crate) async fn records_of_many_days_in_any_order_give_the_same_rows(store: 
     let mut expected: Option<Vec<Seen>> = None;
     for round in 0..8usize {
         let instance = format!("round-{round}");
-        // Deliveries have ids of their own in each round.
-        let of_round = |records: &[Record]| -> Vec<Record> {
-            let renamed = |record: &Record| {
-                let mut record = record.clone();
-                let event_id = Uuid::from_u128(record.delivery.event_id.as_u128() + 1000 * round as u128);
-                record.delivery = Delivery {
-                    instance: instance.clone(),
-                    event_id,
-                    id: domain::delivery_id(event_id, 1),
-                    ..record.delivery
-                };
-                record
-            };
-            let mut records: Vec<Record> = records.iter().map(renamed).collect();
-            let length = records.len();
-            records.rotate_left(round * 7 % length);
-            if round % 2 == 1 {
-                records.reverse();
-            }
-            records.extend(records.clone().into_iter().step_by(1 + round));
-            records
-        };
+        let of_round = |records: &[Record]| in_round(round, &instance, records);
         let write = async |records: Vec<Record>| {
             for batch in records.chunks(1 + round * 3) {
                 store.record(batch.to_vec().into()).await.unwrap();
