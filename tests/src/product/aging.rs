@@ -47,7 +47,7 @@ impl Product {
     }
 }
 
-async fn python(folder: &Path, script: &str, arguments: &[&str]) -> String {
+pub(super) async fn python(folder: &Path, script: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("python3");
     command.args(["-c", script]).arg(folder.join("data/history.db")).args(arguments).stdin(Stdio::null());
     let output = servers::blocking(move || servers::complete(&mut command)).await;

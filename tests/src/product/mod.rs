@@ -2,6 +2,7 @@
 
 mod aging;
 mod files;
+mod filling;
 mod keeper;
 mod launch;
 mod preparation;

@@ -108,6 +108,7 @@ contract! {
     read::pages_hold_every_entry_once_in_order,
     read::filters_and_instances_are_kept_apart,
     read::a_delivery_has_everything,
+    read::a_delivery_that_goes_on_is_never_seen_ended,
     export::an_export_has_what_was_there_when_it_began,
     export::an_export_is_filtered_and_goes_on_anywhere,
     export::an_export_that_nobody_reads_ends,

@@ -118,3 +118,23 @@ pub(crate) async fn a_delivery_has_everything(store: Any) {
     assert_eq!((waits.entry.status, waits.entry.number, waits.entry.due_at), (Status::Pending, 2, Some(9000)));
     assert!(store.delivery("default", uuid::Uuid::from_u128(5), crate::known::SIGHT).await.unwrap().is_none());
 }
+
+pub(crate) async fn a_delivery_that_goes_on_is_never_seen_ended(store: Any) {
+    store.record(vec![record(1, 1, failed(1000, 5000))].into()).await.unwrap();
+    let recorded = std::cell::Cell::new(false);
+    let write = async {
+        for number in 2..=60 {
+            let what = failed(1000 + i64::from(number), 5000);
+            store.record(vec![record(1, number, what)].into()).await.unwrap();
+        }
+        recorded.set(true);
+    };
+    let read = async {
+        while !recorded.get() {
+            let whole = store.delivery("default", delivery(1).id, crate::known::SIGHT).await.unwrap().unwrap();
+            let last = whole.entries.last().unwrap();
+            assert_eq!(last.entry.status, Status::Pending, "after {} attempts", whole.entries.len());
+        }
+    };
+    tokio::join!(write, read);
+}

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use sqlx::{FromRow, PgConnection, PgPool, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgPool, PgTransaction, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -61,10 +61,16 @@ async fn attempts(pool: &PgPool, query: &ListQuery, source: Source) -> Result<Ve
 }
 
 /// A transaction whose statements are planned once for each connection.
-pub(super) async fn keeping_plans(pool: &PgPool) -> Result<sqlx::PgTransaction<'static>, sqlx::Error> {
+pub(super) async fn keeping_plans(pool: &PgPool) -> Result<PgTransaction<'static>, sqlx::Error> {
     let mut transaction = begin(pool, "BEGIN READ ONLY").await?;
-    sqlx::query("SET LOCAL plan_cache_mode = force_generic_plan").execute(&mut *transaction).await?;
+    keep_plans(&mut transaction, true).await?;
     Ok(transaction)
+}
+
+/// Whether the statements of a transaction are planned once for each connection, from now on.
+async fn keep_plans(transaction: &mut PgTransaction<'_>, kept: bool) -> Result<(), sqlx::Error> {
+    let mode = ["SET LOCAL plan_cache_mode = force_custom_plan", "SET LOCAL plan_cache_mode = force_generic_plan"];
+    sqlx::query(mode[usize::from(kept)]).execute(&mut **transaction).await.map(drop)
 }
 
 /// As [`attempts`], whole and within a transaction.
@@ -94,18 +100,25 @@ pub(super) async fn delivery(
     id: Uuid,
     sight: Sight,
 ) -> Result<Option<WholeDelivery>, sqlx::Error> {
-    // Waits first: what moves from waiting to attempted in between is then seen twice, not missed.
+    // From one moment: a wait that has become an attempt meanwhile would be missed, or taken for the end.
+    let mut snapshot = begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let wait: Option<WaitRow> =
         sqlx::query_as(concat!("SELECT ", wait_columns!(), " FROM pending WHERE delivery_id = $1 AND instance = $2"))
             .bind(id)
             .bind(instance)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *snapshot)
             .await?;
-    let attempts = attempts_of(pool, instance, id, wait.as_ref().map(WaitRow::matched_at), sight).await?;
-    let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-    let mut connection = pool.acquire().await?;
-    let body = body(&mut connection, &found.0.event(), &found.0.format, found.0.matched_at).await?;
-    Ok(Some(read::whole(found, body.map(Bytes::from))))
+    let matched_at = wait.as_ref().map(WaitRow::matched_at);
+    let attempts = attempts_of(&mut snapshot, instance, id, matched_at, sight).await?;
+    let found = match read::entries(attempts, wait) {
+        None => None,
+        Some(found) => {
+            let body = body(&mut snapshot, &found.0.event(), &found.0.format, found.0.matched_at).await?;
+            Some(read::whole(found, body.map(Bytes::from)))
+        }
+    };
+    snapshot.commit().await?;
+    Ok(found)
 }
 
 const ATTEMPTS: &str = concat!(
@@ -116,7 +129,7 @@ const ATTEMPTS: &str = concat!(
 
 /// Looks into the last days first, where most of what is asked for is.
 async fn attempts_of(
-    pool: &PgPool,
+    transaction: &mut PgTransaction<'_>,
     instance: &str,
     id: Uuid,
     matched_at: Option<i64>,
@@ -125,16 +138,16 @@ async fn attempts_of(
     let from = |since: i64| sqlx::query_as(ATTEMPTS).bind(id).bind(instance).bind(since.max(sight.from));
     let recently = sight.now.saturating_sub(2 * DAY);
     let mut since = matched_at.map_or(recently, since_any_match);
-    let mut found: Vec<WholeRow> = from(since).fetch_all(pool).await?;
+    let mut found: Vec<WholeRow> = from(since).fetch_all(&mut **transaction).await?;
     if found.is_empty() && matched_at.is_none() {
         since = sight.from;
-        let mut planned = keeping_plans(pool).await?;
-        found = from(since).fetch_all(&mut *planned).await?;
-        planned.commit().await?;
+        keep_plans(transaction, true).await?;
+        found = from(since).fetch_all(&mut **transaction).await?;
+        keep_plans(transaction, false).await?;
     }
     let earliest = found.iter().map(WholeRow::matched_at).min().map(since_any_match);
     match earliest {
-        Some(earliest) if earliest.max(sight.from) < since => from(earliest).fetch_all(pool).await,
+        Some(earliest) if earliest.max(sight.from) < since => from(earliest).fetch_all(&mut **transaction).await,
         _ => Ok(found),
     }
 }
