@@ -6,12 +6,13 @@ use domain::{Clock, Identity, Role, WebhookKind};
 use proto::{
     error::{ApiError, ErrorCode},
     v1::{
-        self, CancelReplayRequest, CancelReplayResponse, ClearEntriesRequest, ClearEntriesResponse, CountReplayRequest,
-        CountReplayResponse, ExportEntriesRequest, GetDeliveryRequest, GetDeliveryResponse, GetEventRequest,
-        GetEventResponse, GetReplayRequest, GetReplayResponse, GetSettingsRequest, GetSettingsResponse,
-        GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse, ListReplaysRequest,
-        ListReplaysResponse, RetryDeliveryRequest, RetryDeliveryResponse, StartReplayRequest, StartReplayResponse,
-        UpdateSettingsRequest, UpdateSettingsResponse, history_server::History,
+        self, BatchGetStatsRequest, BatchGetStatsResponse, CancelReplayRequest, CancelReplayResponse,
+        ClearEntriesRequest, ClearEntriesResponse, CountReplayRequest, CountReplayResponse, ExportEntriesRequest,
+        GetDeliveryRequest, GetDeliveryResponse, GetEventRequest, GetEventResponse, GetReplayRequest,
+        GetReplayResponse, GetSettingsRequest, GetSettingsResponse, GetStatsRequest, GetStatsResponse,
+        ListEntriesRequest, ListEntriesResponse, ListReplaysRequest, ListReplaysResponse, RetryDeliveryRequest,
+        RetryDeliveryResponse, StartReplayRequest, StartReplayResponse, UpdateSettingsRequest, UpdateSettingsResponse,
+        history_server::History,
     },
 };
 use runtime::Authenticator;
@@ -27,8 +28,7 @@ use crate::{
     recording::store_status,
     registry::Registry,
     requests::{no_retry, query},
-    stats::{PENDING_LIMIT, Period},
-    store::{Entry, ListQuery, Page, Position, StatsQuery, Store, WholeDelivery},
+    store::{Entry, ListQuery, Page, Position, Store, WholeDelivery},
 };
 
 const NO_SUCH_EVENT: &str = "there is no such event in history; it has the events whose type was selected by a webhook \
@@ -125,14 +125,19 @@ impl History for HistoryService {
 
     async fn get_stats(&self, request: Request<GetStatsRequest>) -> Result<Response<GetStatsResponse>, GrpcStatus> {
         let reader = self.reader(request.metadata()).await?;
-        let request = request.into_inner();
-        let period = Period::read(&request, self.clock.now())?;
-        let webhook_id = request.webhook_id;
-        self.must_see(&reader, webhook_id, self.registry.refresh_for(webhook_id).await)?;
-        let (instance, hours) = (reader.instance, period.hours());
-        let query = StatsQuery { instance, webhook_id, hours, pending_limit: PENDING_LIMIT };
-        let stats = self.store.stats(&query).await.map_err(store_status)?;
-        Ok(Response::new(period.answer(&stats)))
+        let GetStatsRequest { webhook_id, from, to, interval } = request.into_inner();
+        let asked = BatchGetStatsRequest { webhook_ids: vec![webhook_id], from, to, interval };
+        let stats = self.stats(&reader, &asked).await?.remove(&webhook_id);
+        stats.map(Response::new).ok_or_else(|| ApiError::not_found("webhook", webhook_id).into())
+    }
+
+    async fn batch_get_stats(
+        &self,
+        request: Request<BatchGetStatsRequest>,
+    ) -> Result<Response<BatchGetStatsResponse>, GrpcStatus> {
+        let reader = self.reader(request.metadata()).await?;
+        let stats = self.stats(&reader, request.get_ref()).await?;
+        Ok(Response::new(BatchGetStatsResponse { stats }))
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, GrpcStatus> {
@@ -226,7 +231,7 @@ impl HistoryService {
             // For the marks of orphans alone: what is known serves.
             drop(self.registry.refresh_soon().await);
         } else {
-            let refreshed = self.registry.refresh_for(request.webhook_id).await;
+            let refreshed = self.registry.refresh_for(&[request.webhook_id]).await;
             self.must_see(reader, request.webhook_id, refreshed)?;
         }
         let cursors = Cursors::new(&self.store.cursor_key().await.map_err(store_status)?, &query);
@@ -335,7 +340,12 @@ impl HistoryService {
 
     /// Whether a webhook exists for the caller, by what was known when it was `refreshed`; if that failed, what was known
     /// before counts. System administrators see deleted ones as well: their history stays.
-    fn sees(&self, reader: &Reader, webhook_id: i64, refreshed: Result<(), GrpcStatus>) -> Result<bool, GrpcStatus> {
+    pub(crate) fn sees(
+        &self,
+        reader: &Reader,
+        webhook_id: i64,
+        refreshed: Result<(), GrpcStatus>,
+    ) -> Result<bool, GrpcStatus> {
         let Some(webhook) = self.registry.known(webhook_id) else {
             return refreshed.map(|()| false).map_err(|error| {
                 tracing::warn!(%error, webhook_id, "cannot find out whether a webhook exists");

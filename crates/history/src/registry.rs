@@ -77,10 +77,10 @@ impl Registry {
         tokio::time::timeout(LONG_PATIENCE, self.refresh()).await.map_err(late)?
     }
 
-    /// As [`Registry::refresh_soon`], for somebody who asks about a webhook: one that is not known is waited for longer.
-    pub(crate) async fn refresh_for(&self, webhook_id: i64) -> Result<(), Status> {
+    /// As [`Registry::refresh_soon`], for somebody who asks about webhooks: one that is not known is waited for longer.
+    pub(crate) async fn refresh_for(&self, webhook_ids: &[i64]) -> Result<(), Status> {
         match self.refresh_soon().await {
-            Err(_) if self.known(webhook_id).is_none() => self.refresh_surely().await,
+            Err(_) if webhook_ids.iter().any(|id| self.known(*id).is_none()) => self.refresh_surely().await,
             refreshed => refreshed,
         }
     }

@@ -31,7 +31,7 @@ impl HistoryService {
         request: CountReplayRequest,
     ) -> Result<CountReplayResponse, Status> {
         let wanted = request.selection.unwrap_or_default();
-        self.must_see(&reader, wanted.webhook_id, self.registry.refresh_for(wanted.webhook_id).await)?;
+        self.must_see(&reader, wanted.webhook_id, self.registry.refresh_for(&[wanted.webhook_id]).await)?;
         let selection = selection(&reader, wanted, self.clock.now())?;
         let counted = self.count_all(&selection).await?;
         let time = |at: Option<i64>| at.map(|at| timestamp(Timestamp::from_micros(at)));
@@ -82,7 +82,7 @@ impl HistoryService {
             _ => return Err(field("per_page", "must be 15, 25, 50 or 100")),
         };
         let page = usize::try_from(page).map_err(|_| field("page", "must be 1 or more"))?;
-        self.must_see(&reader, webhook_id, self.registry.refresh_for(webhook_id).await)?;
+        self.must_see(&reader, webhook_id, self.registry.refresh_for(&[webhook_id]).await)?;
         let mut found = self.store.replays(&reader.instance, webhook_id).await.map_err(store_status)?;
         found.retain(|replay| is_visible(&reader, replay));
         let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
@@ -92,7 +92,7 @@ impl HistoryService {
     }
 
     pub(crate) async fn replay(&self, reader: Reader, request: GetReplayRequest) -> Result<GetReplayResponse, Status> {
-        self.must_see(&reader, request.webhook_id, self.registry.refresh_for(request.webhook_id).await)?;
+        self.must_see(&reader, request.webhook_id, self.registry.refresh_for(&[request.webhook_id]).await)?;
         let replay = self.find_replay(&reader, request.webhook_id, id(&request.replay_id)?).await?;
         Ok(GetReplayResponse { replay: Some(shown(replay)) })
     }
@@ -103,7 +103,7 @@ impl HistoryService {
         request: CancelReplayRequest,
     ) -> Result<CancelReplayResponse, Status> {
         let webhook_id = request.webhook_id;
-        self.must_see(&reader, webhook_id, self.registry.refresh_for(webhook_id).await)?;
+        self.must_see(&reader, webhook_id, self.registry.refresh_for(&[webhook_id]).await)?;
         let replay = self.find_replay(&reader, webhook_id, id(&request.replay_id)?).await?;
         let reason = format!("cancelled by {}", reader.identity.name);
         if self.store.cancel_replay(replay.id, &reason).await.map_err(store_status)? {

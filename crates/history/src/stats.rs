@@ -1,22 +1,60 @@
 //! Statistics as they are answered: which intervals were asked for, and what the counts of their hours come to.
 
+use std::collections::{BTreeSet, HashMap};
+
 use domain::{SkipReason, Timestamp};
 use proto::{
     convert::{from_timestamp, timestamp},
     error::ApiError,
-    v1::{GetStatsRequest, GetStatsResponse, IntervalStats, Latency, SkippedEvents, StatsInterval, TotalStats},
+    v1::{BatchGetStatsRequest, GetStatsResponse, IntervalStats, Latency, SkippedEvents, StatsInterval, TotalStats},
 };
 
+use tonic::Status;
+
 use crate::{
+    api::{HistoryService, Reader},
     counts::{BUCKETS, Counted, HOUR, LIMITS},
-    store::{Count, Stats},
+    recording::store_status,
+    store::{Count, Stats, StatsQuery},
 };
 
 /// Intervals in an answer at most: the hours of 31 days.
 const MOST: i64 = 744;
 
 /// Deliveries that wait are counted up to this many: counting millions would take long.
-pub(crate) const PENDING_LIMIT: i64 = 100_000;
+const PENDING_LIMIT: i64 = 100_000;
+
+/// Webhooks in a request at most.
+const MOST_WEBHOOKS: usize = 100;
+
+impl HistoryService {
+    /// The statistics of those of the webhooks that the reader may see.
+    pub(crate) async fn stats(
+        &self,
+        reader: &Reader,
+        request: &BatchGetStatsRequest,
+    ) -> Result<HashMap<i64, GetStatsResponse>, Status> {
+        let period = Period::read(request, self.clock.now())?;
+        if request.webhook_ids.len() > MOST_WEBHOOKS {
+            return Err(field("webhook_ids", &format!("may name {MOST_WEBHOOKS} webhooks at most")).into());
+        }
+        let mut webhook_ids = Vec::new();
+        let refreshed = self.registry.refresh_for(&request.webhook_ids).await;
+        for webhook_id in request.webhook_ids.iter().copied().collect::<BTreeSet<_>>() {
+            if self.sees(reader, webhook_id, refreshed.clone())? {
+                webhook_ids.push(webhook_id);
+            }
+        }
+        let query = StatsQuery {
+            instance: reader.instance.clone(),
+            webhook_ids,
+            hours: period.hours(),
+            pending_limit: PENDING_LIMIT,
+        };
+        let stats = self.store.stats(&query).await.map_err(store_status)?;
+        Ok(query.webhook_ids.into_iter().zip(stats.iter().map(|stats| period.answer(stats))).collect())
+    }
+}
 
 /// The intervals that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +73,7 @@ impl Period {
     ///
     /// # Errors
     /// Those of the fields `from`, `to` and `interval`.
-    pub(crate) fn read(request: &GetStatsRequest, now: Timestamp) -> Result<Self, ApiError> {
+    pub(crate) fn read(request: &BatchGetStatsRequest, now: Timestamp) -> Result<Self, ApiError> {
         let (interval, length, usual) = match StatsInterval::try_from(request.interval) {
             Ok(StatsInterval::Unspecified | StatsInterval::Hour) => (StatsInterval::Hour, 1, 24),
             Ok(StatsInterval::Day) => (StatsInterval::Day, 24, 30),

@@ -158,7 +158,7 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
-    async fn stats(&self, _: &StatsQuery) -> Result<Stats, StoreError> {
+    async fn stats(&self, _: &StatsQuery) -> Result<Vec<Stats>, StoreError> {
         Err(NOTHING)
     }
 

@@ -12,8 +12,13 @@ fn at(micros: i64) -> Option<prost_types::Timestamp> {
     Some(timestamp(Timestamp::from_micros(micros)))
 }
 
-fn request(from: Option<i64>, to: Option<i64>, interval: StatsInterval) -> GetStatsRequest {
-    GetStatsRequest { webhook_id: 1, from: from.and_then(at), to: to.and_then(at), interval: interval.into() }
+fn request(from: Option<i64>, to: Option<i64>, interval: StatsInterval) -> BatchGetStatsRequest {
+    BatchGetStatsRequest {
+        webhook_ids: vec![1],
+        from: from.and_then(at),
+        to: to.and_then(at),
+        interval: interval.into(),
+    }
 }
 
 fn read(from: Option<i64>, to: Option<i64>, interval: StatsInterval) -> Result<Period, ApiError> {
@@ -54,7 +59,7 @@ fn what_is_too_much_or_empty_is_refused_by_its_field() {
     assert_eq!(fields(Some(NOW + 1), Some(NOW), day), Err("to".into()));
     assert_eq!(fields(Some(i64::MIN), Some(i64::MAX), hour), Err("from".into()));
     assert_eq!(fields(None, Some(i64::MIN), hour).err(), None);
-    let unknown = GetStatsRequest { interval: 9, ..GetStatsRequest::default() };
+    let unknown = BatchGetStatsRequest { interval: 9, ..Default::default() };
     assert_eq!(Period::read(&unknown, Timestamp::from_micros(NOW)).unwrap_err().fields[0].0, "interval");
 }
 

@@ -213,8 +213,8 @@ pub struct Waiting {
 pub struct StatsQuery {
     /// The instance.
     pub instance: String,
-    /// The webhook.
-    pub webhook_id: i64,
+    /// The webhooks.
+    pub webhook_ids: Vec<i64>,
     /// The hours, counted from the Unix epoch.
     pub hours: Range<i64>,
     /// Up to which number deliveries that wait are counted: there may be millions.
@@ -222,7 +222,7 @@ pub struct StatsQuery {
 }
 
 /// What is known of a webhook for statistics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// What was counted in each hour; in no order.
     pub counts: Vec<Count>,
@@ -387,8 +387,8 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets claims made before `before`, at most `limit`; answers how many.
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError>;
 
-    /// What is known of a webhook for statistics.
-    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError>;
+    /// What is known of webhooks for statistics: of each, in the order asked for.
+    async fn stats(&self, query: &StatsQuery) -> Result<Vec<Stats>, StoreError>;
 
     /// Forgets counts of hours before `before`, at most `limit` rows; answers how many.
     async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError>;

@@ -22,9 +22,13 @@ const SKIPPED: i16 = 400;
 const SKIPPED_PLAN: i16 = 401;
 const SKIPPED_FAILING: i16 = 403;
 
+fn of(webhook_id: i64) -> StatsQuery {
+    StatsQuery { instance: "default".into(), webhook_ids: vec![webhook_id], hours: 0..1, pending_limit: 9 }
+}
+
 async fn stats(store: &dyn Store, webhook_id: i64) -> Stats {
-    let query = StatsQuery { instance: "default".into(), webhook_id, hours: -1_000..1_000, pending_limit: 9 };
-    store.stats(&query).await.unwrap()
+    let query = StatsQuery { hours: -1_000..1_000, ..of(webhook_id) };
+    store.stats(&query).await.unwrap().remove(0)
 }
 
 /// Hour, what and how many.
@@ -68,10 +72,10 @@ pub(crate) async fn attempts_are_counted_once_in_their_hour(store: Any) {
     }
     assert_eq!(counts(store.as_ref(), 1).await, [(0, FAILED, 1), (1, DELIVERED, 1), (1, FAILED, 1)]);
     assert_eq!(counts(store.as_ref(), 2).await, [(3, NOT_ATTEMPTED, 1)]);
-    let query = StatsQuery { instance: "default".into(), webhook_id: 1, hours: 1..2, pending_limit: 0 };
-    assert_eq!(store.stats(&query).await.unwrap().counts.iter().map(|count| count.count).sum::<i64>(), 2);
+    let query = StatsQuery { hours: 1..2, ..of(1) };
+    assert_eq!(store.stats(&query).await.unwrap()[0].counts.iter().map(|count| count.count).sum::<i64>(), 2);
     let elsewhere = StatsQuery { instance: "other".into(), hours: -9..9, ..query };
-    assert!(store.stats(&elsewhere).await.unwrap().counts.is_empty());
+    assert!(store.stats(&elsewhere).await.unwrap()[0].counts.is_empty());
 }
 
 pub(crate) async fn what_a_better_account_replaces_is_taken_back(store: Any) {
@@ -150,15 +154,30 @@ pub(crate) async fn what_waits_is_counted(store: Any) {
     assert_eq!((found.pending, found.oldest_pending), (1, Some(2_000)));
     let found = stats(store.as_ref(), 3).await;
     assert_eq!((found.pending, found.oldest_pending), (0, None));
-    let query = |pending_limit| StatsQuery { instance: "default".into(), webhook_id: 2, hours: 0..1, pending_limit };
     let mut another = event(3, &[2]);
     another.key.event_id = Uuid::from_u128(8);
     store.open(vec![another], 5).await.unwrap();
     let mut found = Vec::new();
     for limit in [1, 2, 3] {
-        found.push(store.stats(&query(limit)).await.unwrap().pending);
+        found.push(store.stats(&StatsQuery { pending_limit: limit, ..of(2) }).await.unwrap()[0].pending);
     }
     assert_eq!(found, [1, 2, 2]);
+}
+
+pub(crate) async fn of_many_webhooks_each_has_its_own(store: Any) {
+    store.open(vec![event(1, &[1, 2, 3, 4])], 5).await.unwrap();
+    store.record(vec![record(1, 1, delivered(10)), record(3, 1, failed(20, 0))].into()).await.unwrap();
+    store.record(vec![record(5, 1, delivered(10))].into()).await.unwrap();
+    let query = StatsQuery { webhook_ids: vec![3, 9, 1, 2], ..of(0) };
+    let found = store.stats(&query).await.unwrap();
+    let count = |what| vec![(0, what, 1)];
+    let told = found.into_iter().map(|stats| {
+        let counts: Vec<_> = stats.counts.into_iter().map(|count| (count.hour, count.what, count.count)).collect();
+        (counts, stats.pending, stats.oldest_pending)
+    });
+    let expected = [(count(FAILED), 0, None), (vec![], 0, None), (count(DELIVERED), 0, None), (vec![], 1, Some(1_000))];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert!(store.stats(&StatsQuery { webhook_ids: vec![], ..of(0) }).await.unwrap().is_empty());
 }
 
 /// An event that these webhooks skip, and that claims its id.

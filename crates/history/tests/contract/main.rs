@@ -118,6 +118,7 @@ contract! {
     counts::counts_agree_with_the_list_whatever_the_order,
     counts::tests_are_not_counted,
     counts::what_waits_is_counted,
+    counts::of_many_webhooks_each_has_its_own,
     counts::skipped_events_are_counted_once_by_reason,
     counts::a_skipped_event_that_claims_nothing_is_counted_once,
     counts::of_events_opened_at_once_each_is_counted_once,

@@ -169,7 +169,7 @@ impl Store for Flaky {
         self.store.forget_claims(before, limit).await
     }
 
-    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+    async fn stats(&self, query: &StatsQuery) -> Result<Vec<Stats>, StoreError> {
         self.store.stats(query).await
     }
 

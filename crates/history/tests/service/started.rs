@@ -1,6 +1,7 @@
 //! History, started.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize},
@@ -19,9 +20,9 @@ use proto::{
         attempt_record::What, configuration_server::ConfigurationServer, recording_client::RecordingClient,
     },
     v1::{
-        Delivery, ExportEntriesRequest, ExportEntriesResponse, GetDeliveryRequest, GetEventRequest, GetEventResponse,
-        GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse, RetryDeliveryRequest,
-        RetryDeliveryResponse, history_client::HistoryClient,
+        BatchGetStatsRequest, Delivery, ExportEntriesRequest, ExportEntriesResponse, GetDeliveryRequest,
+        GetEventRequest, GetEventResponse, GetStatsRequest, GetStatsResponse, ListEntriesRequest, ListEntriesResponse,
+        RetryDeliveryRequest, RetryDeliveryResponse, history_client::HistoryClient,
     },
 };
 use runtime::{ServiceCredential, Tasks};
@@ -119,6 +120,15 @@ impl Started {
     pub(crate) async fn stats(&self, token: &str, request: GetStatsRequest) -> Result<GetStatsResponse, Status> {
         let mut history = HistoryClient::new(self.bare.clone());
         history.get_stats(with_token(token, request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn many_stats(
+        &self,
+        token: &str,
+        request: BatchGetStatsRequest,
+    ) -> Result<HashMap<i64, GetStatsResponse>, Status> {
+        let mut history = HistoryClient::new(self.bare.clone());
+        history.batch_get_stats(with_token(token, request)).await.map(|answer| answer.into_inner().stats)
     }
 
     pub(crate) async fn event(&self, token: &str, event_id: impl ToString) -> Result<GetEventResponse, Status> {

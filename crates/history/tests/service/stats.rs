@@ -9,7 +9,7 @@ use proto::{
     internal::v1::{
         self as internal, Body, OpenEvent, OpenRequest, SkipReason, SkippedWebhook, WebhookConfig, attempt_record,
     },
-    v1::{GetStatsRequest, SkippedEvents, StatsInterval},
+    v1::{BatchGetStatsRequest, GetStatsRequest, SkippedEvents, StatsInterval},
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -122,6 +122,31 @@ async fn counts_are_there_for_whoever_may_see_the_webhook() {
     for hidden in [0, 99] {
         assert_eq!(code(ADMIN, hidden).await, missing);
     }
+}
+
+#[tokio::test]
+async fn of_many_webhooks_those_in_sight_are_told() {
+    let history = Started::new().await;
+    history.subscription.save(webhook_for(1, &[1]));
+    history.subscription.save(webhook_for(2, &[1, 2]));
+    history.record(vec![record(1, 1, delivered()), record(2, 1, delivered())]).await;
+    let asked = |webhook_ids: &[i64]| BatchGetStatsRequest { webhook_ids: webhook_ids.to_vec(), ..Default::default() };
+    let seen = async |token: &str| {
+        let found = history.many_stats(token, asked(&[2, 99, 1, 2, 0])).await.unwrap();
+        let mut delivered: Vec<_> =
+            found.into_iter().map(|(id, stats)| (id, stats.totals.unwrap().delivered)).collect();
+        delivered.sort_unstable();
+        delivered
+    };
+    assert_eq!(seen(ADMIN).await, [(1, 1), (2, 1)]);
+    assert_eq!(seen("project_admin@acme:1").await, [(1, 1)]);
+    assert_eq!(seen("system_admin@other").await, []);
+    assert_eq!(history.many_stats(ADMIN, asked(&[1])).await.unwrap()[&1], history.stats(ADMIN, of(1)).await.unwrap());
+    let refused = refusal(&history.many_stats("member@acme", asked(&[1])).await.unwrap_err());
+    assert_eq!(refused.0, ErrorCode::Forbidden);
+    assert!(history.many_stats(ADMIN, asked(&(1..=100).collect::<Vec<_>>())).await.is_ok());
+    let refused = refusal(&history.many_stats(ADMIN, asked(&(1..=101).collect::<Vec<_>>())).await.unwrap_err());
+    assert_eq!(refused, (ErrorCode::Validation, vec!["webhook_ids".to_owned()]));
 }
 
 #[tokio::test]

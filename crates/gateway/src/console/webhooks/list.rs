@@ -1,13 +1,16 @@
 //! The list of webhooks, each with its health at a glance.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     extract::{Query, State},
     http::StatusCode,
     response::Response,
 };
-use futures::{StreamExt as _, stream};
-use proto::v1::{self, ExplainWebhookRequest, GetStatsRequest, SampleEvent, explain_webhook_request::Event};
+use proto::v1::{
+    self, BatchGetStatsRequest, ExplainWebhookRequest, GetStatsResponse, SampleEvent, explain_webhook_request::Event,
+};
 use serde::Deserialize;
 
 use super::head::reason;
@@ -29,8 +32,6 @@ use crate::{
 };
 
 const PER_PAGE: i32 = 25;
-/// Statistics asked for at a time.
-const AT_A_TIME: usize = 8;
 
 #[derive(Template)]
 #[template(path = "webhooks.html")]
@@ -107,12 +108,18 @@ pub(super) async fn show(
         answer(webhooks.list_webhooks(visitor.caller.request(request.clone()))),
         Projects::load(&services, &visitor.caller),
     )?;
-    let plan = match found.webhooks.first() {
-        Some(webhook) => plan(&services, &visitor, webhook.id).await,
-        None => None,
+    let webhook_ids: Vec<_> = found.webhooks.iter().map(|webhook| webhook.id).collect();
+    let plan = async {
+        match webhook_ids.first() {
+            Some(webhook) => plan(&services, &visitor, *webhook).await,
+            None => None,
+        }
     };
-    let rows = stream::iter(found.webhooks).map(|webhook| row(&services, &visitor, &projects, webhook));
-    let rows = rows.buffered(AT_A_TIME).collect().await;
+    let (plan, mut stats) = futures::join!(plan, stats(&services, &visitor, &webhook_ids));
+    let rows = found.webhooks.into_iter().map(|webhook: v1::Webhook| {
+        let chart = stats.remove(&webhook.id).map(Chart::of);
+        row(&projects, webhook, chart)
+    });
     let filtered = request != v1::ListWebhooksRequest { page, per_page: PER_PAGE, ..Default::default() };
     let filters = [
         ("q", asked.q.as_str()),
@@ -123,7 +130,7 @@ pub(super) async fn show(
     let choice = |id: i64| Choice::new(id.to_string(), projects.name(id).to_string(), &asked.project);
     let page = ListPage {
         frame: Frame::new("Webhooks", Section::Webhooks, &visitor).after(&asked.done).with_plan(plan),
-        rows,
+        rows: rows.collect(),
         paging: Paging::new(page, PER_PAGE, found.total, address("/", &filters)),
         filtered,
         active: [("active", "Active"), ("inactive", "Inactive")]
@@ -136,10 +143,14 @@ pub(super) async fn show(
     Ok(html(StatusCode::OK, &page))
 }
 
-async fn row(services: &Services, visitor: &Visitor, projects: &Projects, webhook: v1::Webhook) -> Row {
-    // The last 24 hours.
-    let request = GetStatsRequest { webhook_id: webhook.id, ..Default::default() };
-    let stats = answer(services.history().get_stats(visitor.caller.request(request))).await;
+/// What became of the events of webhooks in the last 24 hours; nothing if history cannot tell now.
+async fn stats(services: &Services, visitor: &Visitor, webhook_ids: &[i64]) -> HashMap<i64, GetStatsResponse> {
+    let request = BatchGetStatsRequest { webhook_ids: webhook_ids.to_vec(), ..Default::default() };
+    let answered = answer(services.history().batch_get_stats(visitor.caller.request(request))).await;
+    answered.map(|answer| answer.stats).unwrap_or_default()
+}
+
+fn row(projects: &Projects, webhook: v1::Webhook, chart: Option<Chart>) -> Row {
     Row {
         id: webhook.id,
         kind: kind_title(&webhook.r#type),
@@ -150,7 +161,7 @@ async fn row(services: &Services, visitor: &Visitor, projects: &Projects, webhoo
         insecure: webhook.allow_insecure,
         name: Text::line(webhook.name),
         url: Text::line(webhook.url),
-        chart: stats.ok().map(Chart::of),
+        chart,
     }
 }
 

@@ -60,6 +60,13 @@ impl History for Fake {
         Ok(Response::new(stats(&asked)))
     }
 
+    async fn batch_get_stats(&self, request: Request<v1::BatchGetStatsRequest>) -> Answer<v1::BatchGetStatsResponse> {
+        let v1::BatchGetStatsRequest { webhook_ids, from, to, interval } = self.enter(request)?;
+        let of = |webhook_id| stats(&v1::GetStatsRequest { webhook_id, from, to, interval });
+        let stats = webhook_ids.into_iter().map(|webhook_id| (webhook_id, of(webhook_id))).collect();
+        Ok(Response::new(v1::BatchGetStatsResponse { stats }))
+    }
+
     async fn retry_delivery(&self, request: Request<v1::RetryDeliveryRequest>) -> Answer<v1::RetryDeliveryResponse> {
         let delivery_id = self.enter(request)?.delivery_id;
         if delivery_id != DELIVERY {

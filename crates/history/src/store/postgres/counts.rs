@@ -1,7 +1,7 @@
 //! Counts for statistics: adding to them, reading and forgetting them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -77,27 +77,46 @@ pub(super) async fn add(
     .map(drop)
 }
 
-pub(super) async fn stats(pool: &PgPool, query: &StatsQuery) -> Result<Stats, sqlx::Error> {
-    let counts: Vec<Count> = sqlx::query_as(
-        "SELECT hour, what, SUM(count)::bigint AS count FROM counts \
-         WHERE instance = $1 AND webhook_id = $2 AND hour >= $3 AND hour < $4 GROUP BY hour, what",
+pub(super) async fn stats(pool: &PgPool, query: &StatsQuery) -> Result<Vec<Stats>, sqlx::Error> {
+    #[derive(sqlx::FromRow)]
+    struct Found {
+        webhook_id: i64,
+        #[sqlx(flatten)]
+        count: Count,
+    }
+    let found: Vec<Found> = sqlx::query_as(
+        "SELECT webhook_id, hour, what, SUM(count)::bigint AS count FROM counts \
+         WHERE instance = $1 AND webhook_id = ANY($2) AND hour >= $3 AND hour < $4 GROUP BY webhook_id, hour, what",
     )
     .bind(&query.instance)
-    .bind(query.webhook_id)
+    .bind(&query.webhook_ids)
     .bind(query.hours.start)
     .bind(query.hours.end)
     .fetch_all(pool)
     .await?;
-    let (pending, oldest_pending) = sqlx::query_as(
-        "SELECT COUNT(*), MIN(since) FROM (SELECT since FROM pending \
-         WHERE instance = $1 AND webhook_id = $2 AND NOT is_test ORDER BY since LIMIT $3) AS waiting",
+    let mut counts: HashMap<i64, Vec<Count>> = HashMap::new();
+    for Found { webhook_id, count } in found {
+        counts.entry(webhook_id).or_default().push(count);
+    }
+    let waiting: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT webhook.id, waiting.number, waiting.oldest \
+         FROM UNNEST($2::bigint[]) WITH ORDINALITY AS webhook (id, place), LATERAL (\
+             SELECT COUNT(*) AS number, MIN(since) AS oldest FROM (\
+                 SELECT since FROM pending WHERE instance = $1 AND webhook_id = webhook.id AND NOT is_test \
+                 ORDER BY since LIMIT $3) AS some\
+         ) AS waiting ORDER BY webhook.place",
     )
     .bind(&query.instance)
-    .bind(query.webhook_id)
+    .bind(&query.webhook_ids)
     .bind(query.pending_limit)
-    .fetch_one(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(Stats { counts, pending, oldest_pending })
+    let stats = waiting.into_iter().map(|(webhook_id, pending, oldest_pending)| Stats {
+        counts: counts.remove(&webhook_id).unwrap_or_default(),
+        pending,
+        oldest_pending,
+    });
+    Ok(stats.collect())
 }
 
 pub(super) async fn forget(pool: &PgPool, before: i64, limit: i64) -> Result<u64, sqlx::Error> {

@@ -328,7 +328,7 @@ impl Store for Postgres {
         self.run(release::forget_claims(&self.pool, before, limit)).await
     }
 
-    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+    async fn stats(&self, query: &StatsQuery) -> Result<Vec<Stats>, StoreError> {
         self.run(counts::stats(&self.pool, query)).await
     }
 

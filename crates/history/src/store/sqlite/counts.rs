@@ -21,25 +21,37 @@ pub(super) async fn add(connection: &mut SqliteConnection, tally: Tally<'_>) -> 
     .await
 }
 
-pub(super) async fn stats(readers: &SqlitePool, query: &StatsQuery) -> Result<Stats, sqlx::Error> {
+pub(super) async fn stats(readers: &SqlitePool, query: &StatsQuery) -> Result<Vec<Stats>, sqlx::Error> {
     let mut snapshot = readers.begin().await?;
+    let mut stats = Vec::with_capacity(query.webhook_ids.len());
+    for webhook_id in &query.webhook_ids {
+        stats.push(stats_of(&mut snapshot, query, *webhook_id).await?);
+    }
+    Ok(stats)
+}
+
+async fn stats_of(
+    connection: &mut SqliteConnection,
+    query: &StatsQuery,
+    webhook_id: i64,
+) -> Result<Stats, sqlx::Error> {
     let counts: Vec<Count> = sqlx::query_as(
         "SELECT hour, what, count FROM counts WHERE instance = ? AND webhook_id = ? AND hour >= ? AND hour < ?",
     )
     .bind(&query.instance)
-    .bind(query.webhook_id)
+    .bind(webhook_id)
     .bind(query.hours.start)
     .bind(query.hours.end)
-    .fetch_all(&mut *snapshot)
+    .fetch_all(&mut *connection)
     .await?;
     let (pending, oldest_pending) = sqlx::query_as(
         "SELECT COUNT(*), MIN(since) FROM (SELECT since FROM pending \
          WHERE instance = ? AND webhook_id = ? AND NOT is_test ORDER BY since LIMIT ?)",
     )
     .bind(&query.instance)
-    .bind(query.webhook_id)
+    .bind(webhook_id)
     .bind(query.pending_limit)
-    .fetch_one(&mut *snapshot)
+    .fetch_one(&mut *connection)
     .await?;
     Ok(Stats { counts, pending, oldest_pending })
 }

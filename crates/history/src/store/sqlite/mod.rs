@@ -261,7 +261,7 @@ impl Store for Sqlite {
         self.writer.run(|answer| Job::ForgetClaims { before, limit, answer }).await
     }
 
-    async fn stats(&self, query: &StatsQuery) -> Result<Stats, StoreError> {
+    async fn stats(&self, query: &StatsQuery) -> Result<Vec<Stats>, StoreError> {
         counts::stats(&self.readers, query).await.map_err(|error| self.failed(error))
     }
 
