@@ -227,18 +227,6 @@ impl From<WaitRow> for Entry {
     }
 }
 
-impl AttemptRow {
-    pub(super) const fn matched_at(&self) -> i64 {
-        self.delivery.matched_at
-    }
-}
-
-impl WaitRow {
-    pub(super) const fn matched_at(&self) -> i64 {
-        self.delivery.matched_at
-    }
-}
-
 impl ListQuery {
     /// Whether waits are listed.
     const fn waits(&self) -> bool {

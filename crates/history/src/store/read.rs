@@ -28,12 +28,6 @@ macro_rules! whole_columns {
 }
 pub(super) use whole_columns;
 
-impl WholeRow {
-    pub(super) const fn matched_at(&self) -> i64 {
-        self.attempt.matched_at()
-    }
-}
-
 impl From<WholeRow> for WholeEntry {
     fn from(row: WholeRow) -> Self {
         Self {

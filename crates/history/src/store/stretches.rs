@@ -1,7 +1,12 @@
 //! A list in parts: where attempts are divided by time, looking into all that there is takes long, and a page is mostly in the
 //! last days.
 
+use uuid::Uuid;
+
 use super::{DAY, ListQuery, Page, Position};
+
+/// How long the first stretch is.
+const NEAR: i64 = 2 * DAY;
 
 impl ListQuery {
     /// The time of the first attempt that can be in it.
@@ -9,32 +14,38 @@ impl ListQuery {
         self.from.map_or(self.sight.from, |from| from.max(self.sight.from))
     }
 
-    /// The page in parts, in its order: each is the same list of another stretch of time, the first of them short. Where
-    /// attempts are divided by time, looking into all of them takes long, and a page is mostly in few.
+    /// The page in parts, in its order: each is the same list of another stretch of time, the first of them short.
     pub(super) fn stretches(&self) -> Vec<Self> {
-        /// Where stretches end, in days from where the page begins.
-        const ENDS: [i64; 3] = [2, 8, 32];
         let first = self.first();
         let within = |from: i64, to: Option<i64>| {
             let to = to.into_iter().chain(self.to).min();
             let is_empty = to.is_some_and(|to| to <= from);
             (!is_empty).then(|| Self { from: Some(from), to, ..self.clone() })
         };
-        if let Page::NewerThan(Position { time, .. }) = self.page {
-            let start = time.max(first);
-            let ends = ENDS.map(|days| start.saturating_add(days * DAY));
-            let starts = [start, ends[0], ends[1], ends[2]];
-            let stretch = |(from, to)| within(from, to);
-            return starts.into_iter().zip(ends.map(Some).into_iter().chain([None])).filter_map(stretch).collect();
-        }
-        let (end, begins) = match self.page {
-            Page::OlderThan(Position { time, .. }) => (Some(time.saturating_add(1)), time),
-            _ => (None, self.to.map_or(self.sight.now, |to| to.min(self.sight.now))),
+        let (near, far) = match self.page {
+            Page::NewerThan(Position { time, .. }) => {
+                let start = time.max(first);
+                let end = start.saturating_add(NEAR);
+                (within(start, Some(end)), within(end, None))
+            }
+            Page::OlderThan(Position { time, .. }) => {
+                let start = time.saturating_sub(NEAR).max(first);
+                (within(start, Some(time.saturating_add(1))), within(first, Some(start)))
+            }
+            Page::Newest => {
+                let begins = self.to.map_or(self.sight.now, |to| to.min(self.sight.now));
+                let start = begins.saturating_sub(NEAR).max(first);
+                // In the words of a page that is not the first, which it is not in its list: fewer plans are to be kept.
+                let page = Page::OlderThan(Position { time: start, delivery_id: Uuid::nil(), number: 0 });
+                (within(start, None), within(first, Some(start)).map(|far| Self { page, ..far }))
+            }
         };
-        let starts = ENDS.map(|days| begins.saturating_sub(days * DAY).max(first));
-        let ends = [end, Some(starts[0]), Some(starts[1]), Some(starts[2])];
-        let stretch = |(from, to)| within(from, to);
-        starts.into_iter().chain([first]).zip(ends).filter_map(stretch).collect()
+        near.into_iter().chain(far).collect()
+    }
+
+    /// Whether it is about more than a few days.
+    pub(super) fn is_far(&self) -> bool {
+        self.to.unwrap_or(self.sight.now).saturating_sub(self.first()) > NEAR + 1
     }
 }
 
@@ -70,12 +81,9 @@ mod tests {
     #[test]
     fn they_follow_each_other_without_a_gap() {
         let newest = stretches(Page::Newest, None, None);
-        assert_eq!(newest, [(998, None), (992, Some(998)), (968, Some(992)), (910, Some(968))]);
-        assert_eq!(stretches(Page::OlderThan(at(950)), None, None)[..2], [(948, Some(950)), (942, Some(948))]);
-        let older = stretches(Page::OlderThan(at(920)), None, None);
-        assert_eq!(older, [(918, Some(920)), (912, Some(918)), (910, Some(912))]);
-        let newer = stretches(Page::NewerThan(at(950)), None, None);
-        assert_eq!(newer, [(950, Some(952)), (952, Some(958)), (958, Some(982)), (982, None)]);
+        assert_eq!(newest, [(998, None), (910, Some(998))]);
+        assert_eq!(stretches(Page::OlderThan(at(950)), None, None), [(948, Some(950)), (910, Some(948))]);
+        assert_eq!(stretches(Page::NewerThan(at(950)), None, None), [(950, Some(952)), (952, None)]);
     }
 
     #[test]

@@ -100,10 +100,10 @@ pub(super) async fn stats(pool: &PgPool, query: &StatsQuery) -> Result<Vec<Stats
     }
     let waiting: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
         "SELECT webhook.id, waiting.number, waiting.oldest \
-         FROM UNNEST($2::bigint[]) WITH ORDINALITY AS webhook (id, place), LATERAL (\
+         FROM UNNEST($2::bigint[]) WITH ORDINALITY AS webhook (id, place) CROSS JOIN LATERAL (\
              SELECT COUNT(*) AS number, MIN(since) AS oldest FROM (\
                  SELECT since FROM pending WHERE instance = $1 AND webhook_id = webhook.id AND NOT is_test \
-                 ORDER BY since LIMIT $3) AS some\
+                 ORDER BY since LIMIT $3) AS first_ones\
          ) AS waiting ORDER BY webhook.place",
     )
     .bind(&query.instance)

@@ -1,18 +1,15 @@
-//! What attempts say of endpoints.
+//! What attempts say of endpoints, of any time.
 
 use sqlx::PgPool;
 
-use super::reading;
 use crate::store::{Endpoint, FailingEndpoint, NewestAttempt};
 
 /// For each webhook two steps into the index by webhook, status and time. What is hidden does not count: some of it may be
 /// removed already.
 pub(super) async fn newest_attempts(
-    pool: &PgPool,
+    far: &PgPool,
     webhooks: &[(String, i64)],
 ) -> Result<Vec<NewestAttempt>, sqlx::Error> {
-    // Asked often, and about any time.
-    let mut planned = reading::keeping_plans(pool).await?;
     let found = sqlx::query_as(
         "SELECT a.webhook_id, a.status, a.made, a.started_at, a.duration_us \
          FROM UNNEST($1::text[], $2::bigint[]) AS w (instance, id) CROSS JOIN (VALUES (1), (2)) AS s (status) \
@@ -23,15 +20,14 @@ pub(super) async fn newest_attempts(
     )
     .bind(webhooks.iter().map(|webhook| webhook.0.as_str()).collect::<Vec<_>>())
     .bind(webhooks.iter().map(|webhook| webhook.1).collect::<Vec<_>>())
-    .fetch_all(&mut *planned)
+    .fetch_all(far)
     .await?;
-    planned.commit().await?;
     Ok(NewestAttempt::of_each(found))
 }
 
 /// For each endpoint a few steps into the index by webhook, status and time, however many attempts it has.
 pub(super) async fn failing(
-    pool: &PgPool,
+    far: &PgPool,
     endpoints: &[Endpoint],
     apart: i64,
 ) -> Result<Vec<FailingEndpoint>, sqlx::Error> {
@@ -53,6 +49,6 @@ pub(super) async fn failing(
     .bind(endpoints.iter().map(|endpoint| endpoint.webhook_id).collect::<Vec<_>>())
     .bind(endpoints.iter().map(|endpoint| endpoint.since).collect::<Vec<_>>())
     .bind(apart)
-    .fetch_all(pool)
+    .fetch_all(far)
     .await
 }

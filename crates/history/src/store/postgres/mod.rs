@@ -32,6 +32,7 @@ mod counts;
 mod days;
 mod endpoints;
 mod export;
+mod far;
 mod manual;
 mod open;
 mod reach;
@@ -96,13 +97,13 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     drop(connection.close().await);
 
     let (days, seen) = (Days::default(), Seen::default());
-    Ok(Arc::new(Postgres { pool: pool(options), shards, days, seen, address }))
+    let near = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(5));
+    let pools = Pools { near: pool(near, options.clone()), far: far::connect(options) };
+    Ok(Arc::new(Postgres { pools, shards, days, seen, address }))
 }
 
-fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(5))
+fn pool(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
+    pool
         // The pool has a probe of its own, without a limit: a call that was given up would keep its place for as long as
         // TCP tries on.
         .after_release(|connection, _| {
@@ -147,8 +148,15 @@ async fn missing(connection: &mut PgConnection) -> Result<Option<String>, sqlx::
     Ok(lacking.map(|migration| format!("migration {} is missing", migration.version)))
 }
 
+struct Pools {
+    /// For all that goes by its key or is about a few days.
+    near: PgPool,
+    /// See [`far`].
+    far: PgPool,
+}
+
 struct Postgres {
-    pool: PgPool,
+    pools: Pools,
     shards: Shards,
     days: Days,
     seen: Seen,
@@ -169,13 +177,13 @@ impl Store for Postgres {
     async fn open(&self, events: Vec<OpenEvent>, now: i64) -> Result<Vec<Opened>, StoreError> {
         let days = events.iter().map(|event| day_of(event.matched_at)).collect();
         self.run(async {
-            self.days.ensure(&self.pool, &days).await?;
-            let opened = open::open(&self.pool, &self.shards, &events, now).await;
+            self.days.ensure(&self.pools.near, &days).await?;
+            let opened = open::open(&self.pools.near, &self.shards, &events, now).await;
             if !self.days.has_failed(&opened) {
                 return opened;
             }
-            self.days.ensure(&self.pool, &days).await?;
-            open::open(&self.pool, &self.shards, &events, now).await
+            self.days.ensure(&self.pools.near, &days).await?;
+            open::open(&self.pools.near, &self.shards, &events, now).await
         })
         .await
     }
@@ -183,76 +191,76 @@ impl Store for Postgres {
     async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
         let days = days::of_records(&records);
         self.run(async {
-            self.days.ensure(&self.pool, &days).await?;
-            let recorded = record::record(&self.pool, &self.shards, &records).await;
+            self.days.ensure(&self.pools.near, &days).await?;
+            let recorded = record::record(&self.pools.near, &self.shards, &records).await;
             if !self.days.has_failed(&recorded) {
                 return recorded;
             }
-            self.days.ensure(&self.pool, &days).await?;
-            record::record(&self.pool, &self.shards, &records).await
+            self.days.ensure(&self.pools.near, &days).await?;
+            record::record(&self.pools.near, &self.shards, &records).await
         })
         .await
     }
 
     async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
-        self.run(reading::check(&self.pool, items)).await
+        self.run(reading::check(&self.pools.near, items)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError> {
-        self.run(reading::page(&self.pool, query)).await
+        self.run(reading::page(&self.pools, query)).await
     }
 
     async fn export(&self, query: &ListQuery, parts: mpsc::Sender<Exported>) -> Result<Completion, StoreError> {
         // Each statement has the server's limit; the whole may take long.
-        export::export(&self.pool, query, &parts).await.map_err(|error| self.address.failed(&error))
+        export::export(&self.pools.near, query, &parts).await.map_err(|error| self.address.failed(&error))
     }
 
     async fn cursor_key(&self) -> Result<Vec<u8>, StoreError> {
-        self.run(sqlx::query_scalar("SELECT key FROM cursor_key").fetch_one(&self.pool)).await
+        self.run(sqlx::query_scalar("SELECT key FROM cursor_key").fetch_one(&self.pools.near)).await
     }
 
     async fn delivery(&self, instance: &str, id: Uuid, sight: Sight) -> Result<Option<WholeDelivery>, StoreError> {
-        self.run(reading::delivery(&self.pool, instance, id, sight)).await
+        self.run(reading::delivery(&self.pools.far, instance, id, sight)).await
     }
 
     async fn body(&self, event: &EventKey, format: &str, sight: Sight) -> Result<Option<Bytes>, StoreError> {
-        self.run(reading::event_body(&self.pool, event, format, sight)).await
+        self.run(reading::event_body(&self.pools.far, event, format, sight)).await
     }
 
     async fn settings(&self, instance: &str) -> Result<Settings, StoreError> {
-        self.run(retention::settings(&self.pool, instance)).await
+        self.run(retention::settings(&self.pools.near, instance)).await
     }
 
     async fn set_retention(&self, instance: &str, days: i32, now: i64) -> Result<Settings, StoreError> {
-        self.run(retention::set_retention(&self.pool, instance, days, now)).await
+        self.run(retention::set_retention(&self.pools.near, instance, days, now)).await
     }
 
     async fn clear(&self, instance: &str, now: i64) -> Result<(), StoreError> {
-        self.run(retention::clear(&self.pool, instance, now)).await
+        self.run(retention::clear(&self.pools.near, instance, now)).await
     }
 
     async fn tidy(&self, now: i64) -> Result<bool, StoreError> {
-        self.run(retention::tidy(&self.pool, &self.days, &self.seen, now)).await
+        self.run(retention::tidy(&self.pools.near, &self.days, &self.seen, now)).await
     }
 
     async fn held_webhooks(&self, held: Held, due_by: i64) -> Result<Vec<i64>, StoreError> {
-        self.run(release::held_webhooks(&self.pool, held, due_by)).await
+        self.run(release::held_webhooks(&self.pools.near, held, due_by)).await
     }
 
     async fn newest_attempts(&self, webhooks: &[(String, i64)]) -> Result<Vec<NewestAttempt>, StoreError> {
-        self.run(endpoints::newest_attempts(&self.pool, webhooks)).await
+        self.run(endpoints::newest_attempts(&self.pools.far, webhooks)).await
     }
 
     async fn failing(&self, endpoints: &[Endpoint], apart: i64) -> Result<Vec<FailingEndpoint>, StoreError> {
-        self.run(endpoints::failing(&self.pool, endpoints, apart)).await
+        self.run(endpoints::failing(&self.pools.far, endpoints, apart)).await
     }
 
     async fn take_held(&self, webhooks: &[i64], take: TakeHeld) -> Result<Vec<Released>, StoreError> {
-        self.run(release::take_held(&self.pool, webhooks, take)).await
+        self.run(release::take_held(&self.pools.near, webhooks, take)).await
     }
 
     async fn take_tests(&self, take: TakeTests) -> Result<Vec<Released>, StoreError> {
-        self.run(release::take_tests(&self.pool, take)).await
+        self.run(release::take_tests(&self.pools.near, take)).await
     }
 
     async fn queue_test(
@@ -263,80 +271,80 @@ impl Store for Postgres {
         leased_until: i64,
     ) -> Result<Option<Released>, StoreError> {
         self.run(async {
-            self.days.ensure(&self.pool, &[day_of(delivery.matched_at)].into()).await?;
-            manual::queue_test(&self.pool, delivery, body, now, leased_until).await
+            self.days.ensure(&self.pools.near, &[day_of(delivery.matched_at)].into()).await?;
+            manual::queue_test(&self.pools.near, delivery, body, now, leased_until).await
         })
         .await
     }
 
     async fn retry(&self, retry: Retry) -> Result<Result<Released, NoRetry>, StoreError> {
-        self.run(manual::retry(&self.pool, &retry)).await
+        self.run(manual::retry(&self.pools.near, &retry)).await
     }
 
     async fn count_failed(&self, wanted: &Selection, after: Position) -> Result<Counted, StoreError> {
-        self.run(replays::count(&self.pool, wanted, after)).await
+        self.run(replays::count(&self.pools.near, wanted, after)).await
     }
 
     async fn start_replay(&self, new: NewReplay) -> Result<Option<Replay>, StoreError> {
         let (events, projects) = new.selection.stored();
-        let running = self.run(replays::start(&self.pool, &new, &events, projects.as_deref())).await?;
+        let running = self.run(replays::start(&self.pools.near, &new, &events, projects.as_deref())).await?;
         running.map(StoredReplay::shown).transpose()
     }
 
     async fn replays(&self, instance: &str, webhook_id: i64) -> Result<Vec<Replay>, StoreError> {
-        let found = self.run(replays::list(&self.pool, instance, webhook_id)).await?;
+        let found = self.run(replays::list(&self.pools.near, instance, webhook_id)).await?;
         found.into_iter().map(StoredReplay::shown).collect()
     }
 
     async fn replay(&self, instance: &str, id: Uuid) -> Result<Option<Replay>, StoreError> {
-        self.run(replays::read(&self.pool, instance, id)).await?.map(StoredReplay::shown).transpose()
+        self.run(replays::read(&self.pools.near, instance, id)).await?.map(StoredReplay::shown).transpose()
     }
 
     async fn cancel_replay(&self, id: Uuid, reason: &str) -> Result<bool, StoreError> {
-        self.run(replays::cancel(&self.pool, id, reason)).await
+        self.run(replays::cancel(&self.pools.near, id, reason)).await
     }
 
     async fn unfinished_replays(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        self.run(replays::unfinished(&self.pool)).await
+        self.run(replays::unfinished(&self.pools.near)).await
     }
 
     async fn advance_replay(&self, step: Step) -> Result<bool, StoreError> {
-        self.run(replays::advance(&self.pool, &step)).await
+        self.run(replays::advance(&self.pools.near, &step)).await
     }
 
     async fn released(&self, released: &[Released]) -> Result<(), StoreError> {
-        self.run(release::settle(&self.pool, released, true)).await
+        self.run(release::settle(&self.pools.near, released, true)).await
     }
 
     async fn not_released(&self, released: &[Released]) -> Result<(), StoreError> {
-        self.run(release::settle(&self.pool, released, false)).await
+        self.run(release::settle(&self.pools.near, released, false)).await
     }
 
     async fn waiting_for(&self, webhooks: &[(String, i64)], limit: i64) -> Result<Vec<Waiting>, StoreError> {
-        self.run(release::waiting_for(&self.pool, webhooks, limit)).await
+        self.run(release::waiting_for(&self.pools.near, webhooks, limit)).await
     }
 
     async fn held_since(&self, before: i64, limit: i64) -> Result<Vec<Waiting>, StoreError> {
-        self.run(release::held_since(&self.pool, before, limit)).await
+        self.run(release::held_since(&self.pools.near, before, limit)).await
     }
 
     async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
-        self.run(release::hold_overdue(&self.pool, before, now, limit)).await
+        self.run(release::hold_overdue(&self.pools.near, before, now, limit)).await
     }
 
     async fn forget_claims(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
-        self.run(release::forget_claims(&self.pool, before, limit)).await
+        self.run(release::forget_claims(&self.pools.near, before, limit)).await
     }
 
     async fn stats(&self, query: &StatsQuery) -> Result<Vec<Stats>, StoreError> {
-        self.run(counts::stats(&self.pool, query)).await
+        self.run(counts::stats(&self.pools.near, query)).await
     }
 
     async fn forget_counts(&self, before: i64, limit: i64) -> Result<u64, StoreError> {
-        self.run(counts::forget(&self.pool, before, limit)).await
+        self.run(counts::forget(&self.pools.near, before, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.run(sqlx::query("SELECT 1").execute(&self.pool)).await.map(drop)
+        self.run(sqlx::query("SELECT 1").execute(&self.pools.near)).await.map(drop)
     }
 }
