@@ -17,6 +17,9 @@ use blackbox::{
 use hyper::{Method, header};
 use serde_json::json;
 
+/// Rounds that are not measured.
+const WARM_UP: u32 = 20;
+
 fn main() {
     for mode in Mode::asked() {
         blackbox::run_test(measure(mode));
@@ -62,6 +65,10 @@ async fn measure(mode: Mode) {
         "/settings",
     ];
     for path in pages {
+        // As a service that has run for a while: some plans of the database are made once for each connection.
+        for _ in 0..WARM_UP {
+            browser.get(path).await;
+        }
         let (mut times, mut bytes) = (Vec::new(), 0);
         for _ in 0..from_environment("CONSOLE_ROUNDS", 300) {
             let asked = Instant::now();

@@ -2,12 +2,11 @@
 
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
-use axum::Router;
+use axum::{Router, serve::ListenerExt as _};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{service::Routes, transport::server::TcpIncoming};
 
 use crate::{Health, Tasks, config::Config, descriptors};
 
@@ -160,6 +159,8 @@ async fn serve_http(
     router: Router,
     closing: CancellationToken,
 ) -> Result<(), ProgramError> {
+    // Waiting for more to send would cost 40 ms where an answer is sent in two parts.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned());
     server.await.map_err(|error| ProgramError::Server { name, reason: error.to_string() })
 }
@@ -177,15 +178,16 @@ async fn serve_grpc(
         .build_v1()
         .map_err(|error| failed(error.to_string()))?;
     let watch = report_health(reporter, health, closing.clone());
+    // As above; an answer of over 1 KiB and its trailers are two parts.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), closing.cancelled_owned());
+        .serve_with_incoming_shutdown(incoming, closing.cancelled_owned());
     let (served, ()) = tokio::join!(server, watch);
     served.map_err(|error| failed(error.to_string()))
 }

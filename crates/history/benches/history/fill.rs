@@ -54,10 +54,14 @@ impl Filled {
     }
 
     pub(crate) async fn new(name: &str, entries: i64) -> Self {
-        let filled = Self::empty(name).await;
+        let mut filled = Self::empty(name).await;
         let started = Instant::now();
         filled.fill(INSTANCE, entries, filled.now - DAYS * DAY, filled.now).await;
         println!("{entries} entries over {DAYS} days filled in within {:.0} s", started.elapsed().as_secs_f64());
+        // As a service that was started when the days were there.
+        if let Place::Postgres(database) = &filled.place {
+            filled.store = open_postgres(&database.url, false).await.unwrap();
+        }
         filled
     }
 

@@ -308,6 +308,9 @@ impl ListQuery {
                 DB::integer(query.push(format_args!(" AND {time} {operator} ")), bound);
             }
         }
+        if let Some(last_days) = self.before_last_days() {
+            query.push(format_args!(" AND {time} < {last_days}"));
+        }
         let bound = match self.page {
             Page::Newest => None,
             Page::OlderThan(position) => Some(("<", position)),

@@ -56,8 +56,9 @@ impl From<WaitRow> for WholeEntry {
 pub(super) fn entries(attempts: Vec<WholeRow>, wait: Option<WaitRow>) -> Option<(Delivery, Vec<WholeEntry>)> {
     // What was recorded between reading one table and the other is in both.
     let wait = wait.filter(|wait| attempts.iter().all(|row| row.attempt.number != wait.number));
-    let entries: Vec<WholeEntry> =
+    let mut entries: Vec<WholeEntry> =
         attempts.into_iter().map(WholeEntry::from).chain(wait.map(WholeEntry::from)).collect();
+    entries.sort_by_key(|entry| (entry.entry.number, entry.entry.time));
     let delivery = entries.first()?.entry.delivery.clone();
     Some((delivery, entries))
 }

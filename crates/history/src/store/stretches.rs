@@ -5,8 +5,18 @@ use uuid::Uuid;
 
 use super::{DAY, ListQuery, Page, Position};
 
-/// How long the first stretch is.
+/// How long the first stretch is, at least; it ends with a day.
 const NEAR: i64 = 2 * DAY;
+
+/// The first of the last days, into which most is written. What is prepared for the days before it stays good until it
+/// moves on: it is no parameter of a statement, but a part of it.
+pub(super) const fn last_days(now: i64) -> i64 {
+    day_begin(now.saturating_sub(NEAR))
+}
+
+const fn day_begin(time: i64) -> i64 {
+    time.div_euclid(DAY).saturating_mul(DAY)
+}
 
 impl ListQuery {
     /// The time of the first attempt that can be in it.
@@ -29,12 +39,12 @@ impl ListQuery {
                 (within(start, Some(end)), within(end, None))
             }
             Page::OlderThan(Position { time, .. }) => {
-                let start = time.saturating_sub(NEAR).max(first);
+                let start = day_begin(time.saturating_sub(NEAR)).max(first);
                 (within(start, Some(time.saturating_add(1))), within(first, Some(start)))
             }
             Page::Newest => {
                 let begins = self.to.map_or(self.sight.now, |to| to.min(self.sight.now));
-                let start = begins.saturating_sub(NEAR).max(first);
+                let start = last_days(begins).max(first);
                 // In the words of a page that is not the first, which it is not in its list: fewer plans are to be kept.
                 let page = Page::OlderThan(Position { time: start, delivery_id: Uuid::nil(), number: 0 });
                 (within(start, None), within(first, Some(start)).map(|far| Self { page, ..far }))
@@ -45,7 +55,13 @@ impl ListQuery {
 
     /// Whether it is about more than a few days.
     pub(super) fn is_far(&self) -> bool {
-        self.to.unwrap_or(self.sight.now).saturating_sub(self.first()) > NEAR + 1
+        self.to.unwrap_or(self.sight.now).saturating_sub(self.first()) > NEAR + DAY
+    }
+
+    /// Before when all of it lies, if that is before the last days.
+    pub(super) fn before_last_days(&self) -> Option<i64> {
+        let last_days = last_days(self.sight.now);
+        self.to.is_some_and(|to| to <= last_days).then_some(last_days)
     }
 }
 
@@ -56,8 +72,8 @@ mod tests {
 
     const NOW: i64 = 1000 * DAY;
 
-    fn stretches(page: Page, from: Option<i64>, to: Option<i64>) -> Vec<(i64, Option<i64>)> {
-        let query = ListQuery {
+    fn query(page: Page, from: Option<i64>, to: Option<i64>) -> ListQuery {
+        ListQuery {
             instance: "acme".to_owned(),
             webhook_id: None,
             projects: None,
@@ -69,9 +85,12 @@ mod tests {
             sight: Sight { from: NOW - 90 * DAY, now: NOW },
             page,
             limit: 100,
-        };
+        }
+    }
+
+    fn stretches(page: Page, from: Option<i64>, to: Option<i64>) -> Vec<(i64, Option<i64>)> {
         let days = |stretch: ListQuery| (stretch.from.unwrap() / DAY, stretch.to.map(|to| to / DAY));
-        query.stretches().into_iter().map(days).collect()
+        query(page, from, to).stretches().into_iter().map(days).collect()
     }
 
     fn at(days: i64) -> Position {
@@ -84,6 +103,20 @@ mod tests {
         assert_eq!(newest, [(998, None), (910, Some(998))]);
         assert_eq!(stretches(Page::OlderThan(at(950)), None, None), [(948, Some(950)), (910, Some(948))]);
         assert_eq!(stretches(Page::NewerThan(at(950)), None, None), [(950, Some(952)), (952, None)]);
+    }
+
+    #[test]
+    fn the_last_days_begin_with_a_day_and_are_apart() {
+        let late = NOW + DAY - 1;
+        assert_eq!([last_days(NOW), last_days(late), last_days(late + 1)].map(|at| at / DAY), [998, 998, 999]);
+        let query = |page, to| ListQuery { sight: Sight { from: 0, now: late }, ..query(page, None, to) };
+        let before = |query: ListQuery| query.stretches().iter().map(|it| it.before_last_days().is_some()).collect();
+        assert_eq!(before(query(Page::Newest, None)), vec![false, true]);
+        assert_eq!(before(query(Page::OlderThan(at(950)), None)), vec![true, true]);
+        assert_eq!(before(query(Page::OlderThan(at(999)), None)), vec![false, true]);
+        assert_eq!(before(query(Page::NewerThan(at(950)), None)), vec![true, false]);
+        assert_eq!(before(query(Page::NewerThan(at(950)), Some(998))), vec![true, true]);
+        assert_eq!(before(query(Page::NewerThan(at(950)), Some(999))), vec![true, false]);
     }
 
     #[test]

@@ -126,10 +126,14 @@ pub(super) async fn of_webhook(
     let title = webhook.as_ref().map_or_else(|| format!("Webhook {id} (deleted)"), |webhook| webhook.name.clone());
     let head = webhook.map(|webhook| Head::new(&webhook, Tab::Deliveries, &visitor));
     let stats = GetStatsRequest { webhook_id: id, ..Default::default() };
-    let stats = answer(services.history().get_stats(visitor.caller.request(stats))).await.ok();
     let frame = Frame::new(format!("Delivery history: {}", Text::line(title.clone())), Section::Webhooks, &visitor);
     let path = format!("/webhooks/{id}/deliveries");
-    let found = find(&services, &visitor.caller, &visitor.proof, filters.any(), filters.request(id)?).await?;
+    let mut history = services.history();
+    let (stats, found) = futures::join!(
+        answer(history.get_stats(visitor.caller.request(stats))),
+        find(&services, &visitor.caller, &visitor.proof, filters.any(), filters.request(id)?),
+    );
+    let (stats, found) = (stats.ok(), found?);
     let page = EntriesPage { head, chart: stats.map(Chart::of), about: title, ..page(frame, &path, &filters, found) };
     Ok(html(StatusCode::OK, &page))
 }

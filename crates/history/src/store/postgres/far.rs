@@ -11,12 +11,9 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{pool, reading};
-use crate::{
-    model::EventKey,
-    store::{
-        DAY, ListQuery, Page, Position, Sight,
-        list::{AttemptRow, Source, attempt_columns},
-    },
+use crate::store::{
+    DAY, LONGEST, ListQuery, Page, Position, Sight,
+    list::{AttemptRow, Source, attempt_columns},
 };
 
 const CONNECTIONS: u32 = 4;
@@ -38,8 +35,11 @@ pub(super) fn connect(options: PgConnectOptions) -> PgPool {
 
 /// Plans what lists with any filters read beyond their first days, and whole deliveries.
 async fn get_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let start = Position { time: 3 * DAY, delivery_id: Uuid::nil(), number: 0 };
-    for page in [Page::OlderThan(start), Page::NewerThan(start)] {
+    let now: i64 =
+        sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000000)::bigint").fetch_one(&mut *connection).await?;
+    let sight = Sight { from: now - i64::from(LONGEST) * DAY, now };
+    let oldest = Position { time: sight.from, delivery_id: Uuid::nil(), number: 0 };
+    for page in [Page::Newest, Page::NewerThan(oldest)] {
         for (webhook_id, event_type) in [(None, None), (Some(0), None), (None, Some("")), (Some(0), Some(""))] {
             for is_test in [None, Some(true), Some(false)] {
                 let query = ListQuery {
@@ -52,7 +52,7 @@ async fn get_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
                     from: None,
                     to: None,
                     is_test,
-                    sight: Sight { from: 0, now: 6 * DAY },
+                    sight,
                     page,
                     limit: 1,
                 };
@@ -63,7 +63,5 @@ async fn get_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
             }
         }
     }
-    reading::whole(connection, "", Uuid::nil(), 0).await?;
-    let event = EventKey { instance: String::new(), event_id: Uuid::nil() };
-    reading::body(connection, &event, "", 0).await.map(drop)
+    reading::entries(connection, "", Uuid::nil(), sight).await.map(drop)
 }

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use sqlx::{FromRow, PgConnection, PgPool, postgres::PgRow};
+use futures::future::try_join_all;
+use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -15,27 +16,27 @@ use super::{
     reach::{Reach, since_any_match, since_match},
 };
 use crate::{
-    model::{CheckItem, EventKey},
+    model::{CheckItem, Delivery, EventKey},
     store::{
-        Entry, ListQuery, Sight, WholeDelivery, check,
+        Entry, ListQuery, Sight, WholeDelivery, WholeEntry, check,
         check::Waits,
         list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
         read::{self, WholeRow, whole_columns},
+        stretches::last_days,
     },
 };
 
 pub(super) async fn page(pools: &Pools, query: &ListQuery) -> Result<(Vec<Entry>, bool), sqlx::Error> {
+    let (waits, statuses): (Vec<_>, Vec<_>) = query.sources().partition(|source| matches!(source, Source::Waits));
     let mut entries = Vec::new();
-    for source in query.sources() {
-        match source {
-            Source::Waits => {
-                let mut select = query.select(source, wait_columns!());
-                let rows: Vec<WaitRow> = select.build_query_as().fetch_all(&pools.near).await?;
-                entries.extend(rows.into_iter().map(Entry::from));
-            }
-            Source::Attempts(_) => entries.extend(attempts(pools, query, source).await?.into_iter().map(Entry::from)),
-        }
+    // Before attempts: what is recorded in between is then in both, and not in none.
+    for source in waits {
+        let mut select = query.select(source, wait_columns!());
+        let rows: Vec<WaitRow> = select.build_query_as().fetch_all(&pools.near).await?;
+        entries.extend(rows.into_iter().map(Entry::from));
     }
+    let attempts = statuses.into_iter().map(|source| attempts(pools, query, source));
+    entries.extend(try_join_all(attempts).await?.into_iter().flatten().map(Entry::from));
     Ok(query.page(entries))
 }
 
@@ -75,44 +76,44 @@ where
 }
 
 pub(super) async fn delivery(
-    far: &PgPool,
+    pools: &Pools,
     instance: &str,
     id: Uuid,
     sight: Sight,
 ) -> Result<Option<WholeDelivery>, sqlx::Error> {
     // From one moment: a wait that has become an attempt meanwhile would be missed, or taken for the end.
-    let mut snapshot = begin(far, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let found = whole(&mut snapshot, instance, id, sight.from).await?;
+    let mut snapshot = begin(&pools.far, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let found = entries(&mut snapshot, instance, id, sight).await?;
     snapshot.commit().await?;
-    Ok(found)
+    let Some(found) = found else { return Ok(None) };
+    let mut near = pools.near.acquire().await?;
+    let body = body(&mut near, &found.0.event(), &found.0.format, found.0.matched_at).await?;
+    Ok(Some(read::whole(found, body.map(Bytes::from))))
 }
 
-/// A delivery, with its attempts since then.
-pub(super) async fn whole(
+/// A delivery with its entries.
+pub(super) async fn entries(
     connection: &mut PgConnection,
     instance: &str,
     id: Uuid,
-    since: i64,
-) -> Result<Option<WholeDelivery>, sqlx::Error> {
+    sight: Sight,
+) -> Result<Option<(Delivery, Vec<WholeEntry>)>, sqlx::Error> {
     let wait: Option<WaitRow> =
         sqlx::query_as(concat!("SELECT ", wait_columns!(), " FROM pending WHERE delivery_id = $1 AND instance = $2"))
             .bind(id)
             .bind(instance)
             .fetch_optional(&mut *connection)
             .await?;
-    let attempts: Vec<WholeRow> = sqlx::query_as(concat!(
-        "SELECT ",
-        whole_columns!(),
-        " FROM attempts WHERE delivery_id = $1 AND instance = $2 AND started_at >= $3 ORDER BY number, started_at"
-    ))
-    .bind(id)
-    .bind(instance)
-    .bind(since)
-    .fetch_all(&mut *connection)
-    .await?;
-    let Some(found) = read::entries(attempts, wait) else { return Ok(None) };
-    let body = body(connection, &found.0.event(), &found.0.format, found.0.matched_at).await?;
-    Ok(Some(read::whole(found, body.map(Bytes::from))))
+    let mut attempts: Vec<WholeRow> = Vec::new();
+    let last_days = last_days(sight.now);
+    for days in ["<", ">="] {
+        let mut select = QueryBuilder::new(concat!("SELECT ", whole_columns!(), " FROM attempts WHERE delivery_id = "));
+        select.push_bind(id).push(" AND instance = ").push_bind(instance);
+        select.push(" AND started_at >= ").push_bind(sight.from);
+        select.push(format_args!(" AND started_at {days} {last_days} ORDER BY number, started_at"));
+        attempts.extend(select.build_query_as::<WholeRow>().fetch_all(&mut *connection).await?);
+    }
+    Ok(read::entries(attempts, wait))
 }
 
 /// The body of an event that was matched then. A body that was needed for long is found in a later day.
