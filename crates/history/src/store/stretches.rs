@@ -110,7 +110,9 @@ mod tests {
         let late = NOW + DAY - 1;
         assert_eq!([last_days(NOW), last_days(late), last_days(late + 1)].map(|at| at / DAY), [998, 998, 999]);
         let query = |page, to| ListQuery { sight: Sight { from: 0, now: late }, ..query(page, None, to) };
-        let before = |query: ListQuery| query.stretches().iter().map(|it| it.before_last_days().is_some()).collect();
+        let before = |query: ListQuery| -> Vec<bool> {
+            query.stretches().iter().map(|it| it.before_last_days().is_some()).collect()
+        };
         assert_eq!(before(query(Page::Newest, None)), vec![false, true]);
         assert_eq!(before(query(Page::OlderThan(at(950)), None)), vec![true, true]);
         assert_eq!(before(query(Page::OlderThan(at(999)), None)), vec![false, true]);
