@@ -2,10 +2,10 @@
 
 use blackbox::grpc::Grpc;
 use proto::v1::{
-    ActivateWebhookRequest, CountReplayRequest, DeactivateWebhookRequest, DeleteWebhookRequest, ExplainWebhookRequest,
-    GetStatsRequest, GetWebhookRequest, ListEntriesRequest, ListReplaysRequest, ListWebhookChangesRequest,
-    RegenerateSecretRequest, ReplaySelection, SampleEvent, StartReplayRequest, TestWebhookRequest,
-    UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
+    ActivateWebhookRequest, BatchGetStatsRequest, CountReplayRequest, DeactivateWebhookRequest, DeleteWebhookRequest,
+    ExplainWebhookRequest, GetStatsRequest, GetWebhookRequest, ListEntriesRequest, ListReplaysRequest,
+    ListWebhookChangesRequest, RegenerateSecretRequest, ReplaySelection, SampleEvent, StartReplayRequest,
+    TestWebhookRequest, UpdateWebhookRequest, Webhook, explain_webhook_request::Event,
 };
 use tonic::Status;
 
@@ -33,6 +33,8 @@ pub(super) enum Call {
     Entries,
     /// Its counts.
     Stats,
+    /// What is left out of the answer counts as not found.
+    BatchStats,
     /// Trying again what has failed, of which there is nothing.
     StartReplay,
     CountReplay,
@@ -64,6 +66,7 @@ impl Call {
             Self::Test => ("Webhooks", "TestWebhook"),
             Self::Entries => ("History", "ListEntries"),
             Self::Stats => ("History", "GetStats"),
+            Self::BatchStats => ("History", "BatchGetStats"),
             Self::StartReplay => ("History", "StartReplay"),
             Self::CountReplay => ("History", "CountReplay"),
             Self::ListReplays => ("History", "ListReplays"),
@@ -113,7 +116,12 @@ impl Call {
                 webhooks.test_webhook(TestWebhookRequest { id }).await?;
                 None
             }
-            Self::Entries | Self::Stats | Self::StartReplay | Self::CountReplay | Self::ListReplays => {
+            Self::Entries
+            | Self::Stats
+            | Self::BatchStats
+            | Self::StartReplay
+            | Self::CountReplay
+            | Self::ListReplays => {
                 self.ask_history(grpc, id).await?;
                 None
             }
@@ -131,6 +139,11 @@ impl Call {
             Self::Stats => {
                 let request = GetStatsRequest { webhook_id, ..GetStatsRequest::default() };
                 history.get_stats(request).await.map(drop)
+            }
+            Self::BatchStats => {
+                let request = BatchGetStatsRequest { webhook_ids: vec![webhook_id], ..Default::default() };
+                let told = history.batch_get_stats(request).await?.into_inner().stats;
+                told.get(&webhook_id).map(drop).ok_or_else(|| Status::not_found("left out"))
             }
             Self::StartReplay => {
                 let selection = Some(everything(webhook_id));
@@ -164,7 +177,9 @@ impl Call {
             Self::Activate => grown && shown && old["active"] == false && new["active"] == true,
             // One without projects has been deactivated with its last project.
             Self::Deactivate => grown == (old["active"] == true) && shown && new["active"] == false,
-            Self::Changes | Self::Explain | Self::Test | Self::Entries | Self::Stats => before == after,
+            Self::Changes | Self::Explain | Self::Test | Self::Entries | Self::Stats | Self::BatchStats => {
+                before == after
+            }
             Self::StartReplay | Self::CountReplay | Self::ListReplays => before == after,
             Self::RenameStale | Self::DeleteStale => false,
         };

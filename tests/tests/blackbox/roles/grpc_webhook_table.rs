@@ -12,7 +12,7 @@ pub(super) const UN: Code = Code::Unauthenticated;
 pub(super) const PD: Code = Code::PermissionDenied;
 
 #[rustfmt::skip]
-pub(super) const TABLE: [(Call, Rows<Row>); 16] = [
+pub(super) const TABLE: [(Call, Rows<Row>); 17] = [
     //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Call::Get, Rows {
         own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
@@ -160,6 +160,20 @@ pub(super) const TABLE: [(Call, Rows<Row>); 16] = [
     // Counts are of one webhook, never of all.
     //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
     (Call::Stats, Rows {
+        own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
+        mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        foreign:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, OK,  OK, OK,  NF, NF],
+        everyone:       [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        empty:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        other_own:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, OK],
+        other_everyone: [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  OK, NF],
+        deleted:        [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
+        never:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+        no_number:      [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  NF, NF,  NF, NF],
+    }),
+    //                   no  unk exp frg  mem pub all  a12 jwt a3   sys jwt  oth o12
+    (Call::BatchStats, Rows {
         own:            [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
         both:           [UN, UN, UN, UN,  PD, PD, PD,  OK, OK, NF,  OK, OK,  NF, NF],
         mixed:          [UN, UN, UN, UN,  PD, PD, PD,  NF, NF, NF,  OK, OK,  NF, NF],
