@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Bound of one attempt to connect, the queues' settling included.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 const TCP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds; a dead peer is found within two of them.
 const HEARTBEAT: u16 = 10;

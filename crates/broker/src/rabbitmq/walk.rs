@@ -9,8 +9,8 @@ use lapin::{
     Channel,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+        QueueDeclareOptions,
     },
     protocol::AMQPSoftError,
     types::{AMQPValue, FieldTable},
@@ -52,9 +52,8 @@ pub(super) struct Walk {
 /// Held by one walk on the broker. It is a queue that belongs to one connection and goes with its consumer, so that it
 /// cannot be left behind.
 struct Lock {
-    queue: String,
     channel: Channel,
-    _consumer: lapin::Consumer,
+    consumer: lapin::Consumer,
 }
 
 impl Walk {
@@ -94,8 +93,14 @@ impl Walk {
         answered(self.channel.basic_ack(tag, BasicAckOptions::default())).await
     }
 
-    /// Gives back what stays, in its order.
+    /// Gives back what stays, in its order, and lets the next one at it.
     pub(super) async fn end(mut self) -> Result<(), String> {
+        let ended = self.give_all_back().await;
+        self.lock.release().await;
+        ended
+    }
+
+    async fn give_all_back(&mut self) -> Result<(), String> {
         let round = self.go_round().await;
         let mut ready = self.ready().await?;
         let open: Vec<u64> = std::mem::take(&mut self.open).into_iter().collect();
@@ -105,7 +110,6 @@ impl Walk {
         }
         // Answered when all before it has been done.
         answered(self.channel.close(200, "done".into())).await?;
-        self.lock.release().await;
         round
     }
 
@@ -160,11 +164,17 @@ impl Lock {
         }
     }
 
-    /// So that the next one need not wait until the broker has seen the end of the channel.
+    /// The queue goes with its only consumer, so that the next one need not wait until the broker has seen the end of
+    /// the channel. Step by step: lapin sends what ends a consumer and what ends its channel in either order if both
+    /// are left to it, or if the queue is deleted, and a broker that is told about a channel that has ended closes the
+    /// connection.
     async fn release(self) {
-        let delete = self.channel.queue_delete(self.queue.as_str().into(), QueueDeleteOptions::default());
-        // An error: the end of the channel does it.
-        let _ = answered(delete).await;
+        let end = async {
+            self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await?;
+            self.channel.close(200, "done".into()).await
+        };
+        // An error: the channel has ended, and the lock with it.
+        let _ = answered(end).await;
     }
 
     async fn try_take(link: &Link, name: &str) -> Result<Self, lapin::Error> {
@@ -177,7 +187,7 @@ impl Lock {
         let consumer = channel
             .basic_consume(name.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await?;
-        Ok(Self { queue: name.to_owned(), channel, _consumer: consumer })
+        Ok(Self { channel, consumer })
     }
 }
 
