@@ -10,6 +10,7 @@ mod failure;
 mod follow;
 mod grpc;
 mod health;
+mod probe;
 mod program;
 mod service;
 mod tasks;

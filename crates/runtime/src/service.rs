@@ -8,7 +8,7 @@ use proto::channel::GrpcChannel;
 use crate::{
     Listeners, Program, ServiceCredential, Tasks,
     config::{Config, ConfigError},
-    connect, explain,
+    connect, explain, probe,
 };
 
 /// What went wrong, for people.
@@ -45,6 +45,9 @@ const PROGRAMS: [Description; 4] = [
     },
 ];
 
+/// The command beside serving.
+const HEALTH: &str = "health";
+
 /// The command line of a program.
 fn command(name: &'static str) -> Command {
     let known = PROGRAMS.iter().find(|program| program.name == name);
@@ -53,9 +56,12 @@ fn command(name: &'static str) -> Command {
             .long("config")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
+            .global(true)
             .help("Configuration file (TOML); environment variables TESTMO_WEBHOOKS__SECTION__KEY win over it"),
     );
-    let command = command.about(known.map(|program| program.about));
+    let health =
+        Command::new(HEALTH).about("Asks the running program whether it is ready, and exits with status 1 if not");
+    let command = command.about(known.map(|program| program.about)).subcommand(health);
     if known.is_some_and(|program| !program.schema) {
         return command;
     }
@@ -127,10 +133,12 @@ where
         Ok(runtime) => runtime,
         Err(error) => return fail(name, &error),
     };
-    match runtime.block_on(run(name, serves, arguments, assemble)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(name, &*error),
-    }
+    let ended = if arguments.subcommand_name() == Some(HEALTH) {
+        runtime.block_on(health(&arguments))
+    } else {
+        runtime.block_on(run(name, serves, arguments, assemble)).map(|()| ExitCode::SUCCESS)
+    };
+    ended.unwrap_or_else(|error| fail(name, &*error))
 }
 
 fn fail(name: &str, error: &(dyn Error + 'static)) -> ExitCode {
@@ -139,12 +147,22 @@ fn fail(name: &str, error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn configuration(arguments: &ArgMatches) -> Result<Config, ConfigError> {
+    Config::load(arguments.get_one::<PathBuf>("config").map(PathBuf::as_path))
+}
+
+async fn health(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
+    let (ready, told) = probe::readiness(configuration(arguments)?.admin.listen).await?;
+    writeln!(std::io::stdout(), "{told}")?;
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 async fn run<F, B>(name: &'static str, serves: Serves, arguments: ArgMatches, assemble: F) -> Result<(), Failure>
 where
     F: FnOnce(Context) -> B,
     B: Future<Output = Result<Program, Failure>>,
 {
-    let config = Config::load(arguments.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let config = configuration(&arguments)?;
     let migrate = !arguments.try_get_one("no-migrate").ok().flatten().copied().unwrap_or(false);
     crate::init_logs(config.log.format, &config.log.filter).map_err(ConfigError::Value)?;
     let listeners = Listeners::bind(&config, serves.http, serves.grpc).await?;
@@ -171,6 +189,8 @@ mod tests {
             assert!(help.contains(&format!("Usage: {}", program.name)), "{help}");
             assert_eq!(help.contains("--no-migrate"), program.schema, "{help}");
             assert!(command.render_version().starts_with(program.name));
+            let asks = command.clone().try_get_matches_from([program.name, HEALTH, "--config", "file"]).unwrap();
+            assert_eq!(asks.get_one::<PathBuf>("config").unwrap(), &PathBuf::from("file"));
             let given = command.try_get_matches_from([program.name, "--no-migrate"]);
             assert_eq!(given.is_ok(), program.schema);
         }

@@ -53,21 +53,29 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     })
 }
 
-/// The first administrator's token, where one is configured.
+/// The first tokens, where they are configured.
 async fn bootstrap(service: &Subscription, auth: &Auth) -> Result<(), Failure> {
-    let Some(path) = &auth.bootstrap_token_file else { return Ok(()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {} (auth.bootstrap_token_file): {error}", path.display()))?;
-    let instance = Some(InstanceId::default());
-    let ensured = service.ensure_token(text.trim(), "bootstrap administrator", Role::SystemAdmin, instance).await;
-    let ensured = ensured.map_err(|error| match error {
-        EnsureTokenError::Text(_) => {
-            format!("{error}; put such a text into {} (auth.bootstrap_token_file)", path.display()).into()
+    for (key, path, name, role) in [
+        ("bootstrap_token_file", &auth.bootstrap_token_file, "bootstrap administrator", Role::SystemAdmin),
+        (
+            "bootstrap_publisher_token_file",
+            &auth.bootstrap_publisher_token_file,
+            "bootstrap publisher",
+            Role::Publisher,
+        ),
+    ] {
+        let Some(path) = path else { continue };
+        let shown = path.display();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown} (auth.{key}): {error}"))?;
+        let ensured = service.ensure_token(text.trim(), name, role, Some(InstanceId::default())).await;
+        let ensured = ensured.map_err(|error| match error {
+            EnsureTokenError::Text(_) => format!("{error}; put such a text into {shown} (auth.{key})").into(),
+            error => Failure::from(error),
+        })?;
+        if ensured == EnsuredToken::Ended {
+            tracing::warn!(path = %shown, "the token `{name}` was revoked or has expired; it opens nothing");
         }
-        error => Failure::from(error),
-    })?;
-    if ensured == EnsuredToken::Ended {
-        tracing::warn!(path = %path.display(), "the bootstrap token was revoked or has expired; it opens nothing");
     }
     Ok(())
 }

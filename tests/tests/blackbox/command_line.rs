@@ -133,6 +133,7 @@ fn a_refused_first_start_leaves_nothing_behind() {
             ("auth.bootstrap_token_file", &missing),
             ("auth.bootstrap_token_file", &empty),
             ("auth.bootstrap_token_file", &junk),
+            ("auth.bootstrap_publisher_token_file", &junk),
         ] {
             let (status, out, err) = told(standalone(&folder, &[(name, value)])).await;
             assert_eq!((status, out.as_str()), (Some(1), ""), "{err}");

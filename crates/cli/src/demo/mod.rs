@@ -127,7 +127,8 @@ fn demo_config(config: &Config, folder: &Path, roots: PathBuf) -> anyhow::Result
     (config.http.listen, config.grpc.listen, config.admin.listen) = (free, free, free);
     config.data.dir = folder.to_path_buf();
     (config.database.url, config.broker.url) = (None, None);
-    (config.secrets.key_file, config.auth.bootstrap_token_file) = (None, None);
+    config.secrets.key_file = None;
+    (config.auth.bootstrap_token_file, config.auth.bootstrap_publisher_token_file) = (None, None);
     config.delivery.allow_networks = vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?];
     config.delivery.ca_file = Some(roots);
     config.delivery.retry_schedule =

@@ -27,13 +27,15 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Settings> {
         SecretBox::load(&path)?;
     }
     JwtVerifier::from_config(&config.auth)?;
-    let bootstrap = config.auth.bootstrap_token_file.as_deref();
-    if let Some(path) = named_or_present(bootstrap, data, ADMIN_TOKEN)? {
-        let token = token_in(&path);
-        if bootstrap.is_some() { token.context("auth.bootstrap_token_file cannot be used") } else { token }?;
-    }
-    if let Some(path) = named_or_present(None, data, PUBLISHER_TOKEN)? {
-        token_in(&path)?;
+    let auth = &config.auth;
+    for (key, named, own) in [
+        ("auth.bootstrap_token_file", &auth.bootstrap_token_file, ADMIN_TOKEN),
+        ("auth.bootstrap_publisher_token_file", &auth.bootstrap_publisher_token_file, PUBLISHER_TOKEN),
+    ] {
+        if let Some(path) = named_or_present(named.as_deref(), data, own)? {
+            let token = token_in(&path);
+            if named.is_some() { token.with_context(|| format!("{key} cannot be used")) } else { token }?;
+        }
     }
     Ok(settings)
 }

@@ -181,7 +181,8 @@ async fn start_subscription(
     };
     let bootstrap = config.auth.bootstrap_token_file.as_ref();
     let (admin, _) = named_or(bootstrap, || folder.text("administrator token", ADMIN_TOKEN, new_token))?;
-    let (publisher, _) = folder.text("publisher token", PUBLISHER_TOKEN, new_token)?;
+    let bootstrap = config.auth.bootstrap_publisher_token_file.as_ref();
+    let (publisher, _) = named_or(bootstrap, || folder.text("publisher token", PUBLISHER_TOKEN, new_token))?;
     ensure(&subscription, &admin, "bootstrap administrator", Role::SystemAdmin).await?;
     ensure(&subscription, &publisher, "standalone publisher", Role::Publisher).await?;
     Ok(subscription)

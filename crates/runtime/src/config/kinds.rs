@@ -82,6 +82,18 @@ impl SecretUrl {
         self.0.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
+    /// Whether there is a password in it, but for its query.
+    pub(super) fn has_password(&self) -> bool {
+        parse(&self.0).is_ok_and(|url| url.password().is_some())
+    }
+
+    /// The same with this password; `None`: it names no user, or no host.
+    pub(super) fn with_password(&self, password: &str) -> Option<Self> {
+        let mut url = parse(&self.0).ok().filter(|url| !url.username().is_empty())?;
+        url.set_password(Some(password)).ok()?;
+        Some(Self(url.into()))
+    }
+
     /// The whole URL, for connecting.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use config::{Config as Layers, ConfigError as LayerError, File, FileFormat, Map, Value, ValueKind};
 
-use super::{Config, check::check};
+use super::{Config, check::check, passwords};
 
 /// Environment variables of this prefix are configuration: `TESTMO_WEBHOOKS__SECTION__KEY`.
 pub const ENV_PREFIX: &str = "TESTMO_WEBHOOKS__";
@@ -79,8 +79,9 @@ impl Config {
             layers = layers.set_override(key, value).map_err(|error| wrong_value(&error))?;
         }
         let merged = layers.build().map_err(|error| wrong_value(&error))?;
-        let config = merged.try_deserialize().map_err(|error| wrong_value(&error))?;
+        let mut config = merged.try_deserialize().map_err(|error| wrong_value(&error))?;
         check(&config)?;
+        passwords::read(&mut config)?;
         Ok(config)
     }
 }

@@ -1,11 +1,12 @@
 //! Configuration: one schema for all programs, from a TOML file and the environment, strictly.
 //!
 //! [`Config`] holds a struct per concern; `load.rs` reads and merges the sources; `kinds.rs` has the types of values;
-//! `check.rs` says which of them no program can work with.
+//! `check.rs` says which of them no program can work with; `passwords.rs` reads those that have files of their own.
 
 mod check;
 mod kinds;
 mod load;
+mod passwords;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -84,6 +85,8 @@ pub struct Data {
 pub struct Database {
     /// `postgres://user:password@host:port/database`. Without it `standalone` keeps SQLite files in `data.dir`.
     pub url: Option<SecretUrl>,
+    /// File whose text is the password of `url`, which has none then.
+    pub password_file: Option<PathBuf>,
 }
 
 /// RabbitMQ.
@@ -92,6 +95,8 @@ pub struct Database {
 pub struct Broker {
     /// `amqp://user:password@host:port/vhost`. Without it `standalone` queues in `data.dir`.
     pub url: Option<SecretUrl>,
+    /// File whose text is the password of `url`, which has none then.
+    pub password_file: Option<PathBuf>,
 }
 
 /// What publishers may do: a quota that each instance has in each process that takes events.
@@ -145,6 +150,8 @@ pub struct Secrets {
 pub struct Auth {
     /// File whose text is the first administrator token. `standalone` makes one in `data.dir` where none is named.
     pub bootstrap_token_file: Option<PathBuf>,
+    /// File whose text is the first publisher's token, for the instance `default`.
+    pub bootstrap_publisher_token_file: Option<PathBuf>,
     /// File with the key that JWTs of Testmo core are verified with: a public key (Ed25519, PEM), or a secret of at least
     /// 32 bytes for HS256. Without it no JWT is accepted.
     pub jwt_key_file: Option<PathBuf>,
