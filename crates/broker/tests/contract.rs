@@ -72,7 +72,6 @@ contract! {
     a_thousand_are_listed_in_order,
     a_listing_is_bounded_in_bytes,
     two_people_at_once_lose_nothing,
-    looking_often_disturbs_nobody,
     going_back_among_what_is_published_loses_nothing,
     poison_put_straight_into_a_queue_is_parked_once,
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     convert,
+    metrics::Metrics,
     model::Record,
     store::{Store, StoreError},
 };
@@ -29,7 +30,12 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs until shutdown, or until the broker is closed.
-pub(crate) async fn run(store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) {
     let mut consumer = match broker.consume(Lane::History, PREFETCH).await {
         Ok(consumer) => consumer,
         Err(error) => {
@@ -37,7 +43,7 @@ pub(crate) async fn run(store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown
             return;
         }
     };
-    let writer = Writer { store: store.as_ref(), patience: PATIENCE };
+    let writer = Writer { store: store.as_ref(), metrics: &metrics, patience: PATIENCE };
     let work = async {
         loop {
             let messages = consumer.recv_batch(MESSAGES).await;
@@ -131,6 +137,7 @@ fn records(body: Bytes) -> Result<(Vec<Record>, Option<String>), prost::DecodeEr
 /// Writes records, whatever the store does.
 struct Writer<'a> {
     store: &'a dyn Store,
+    metrics: &'a Metrics,
     patience: Duration,
 }
 
@@ -177,6 +184,7 @@ impl Writer<'_> {
                     if pause > FIRST_PAUSE {
                         tracing::info!("records can be written again");
                     }
+                    self.metrics.written(&records);
                     return Ok(());
                 }
                 Err(error @ StoreError::Refused { .. }) => return Err(error),

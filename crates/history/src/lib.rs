@@ -29,6 +29,7 @@ mod forget;
 mod keeping;
 mod manual;
 mod merge;
+mod metrics;
 pub mod model;
 mod opening;
 mod queueing;
@@ -83,9 +84,10 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         };
         tasks.spawn("history failing endpoints", judge.run(shutdown.clone()));
     }
+    let metrics = Arc::new(metrics::Metrics::new(Arc::clone(&parts.clock)));
     if parts.consume_records {
         let (store, broker) = (Arc::clone(&parts.store), Arc::clone(&parts.broker));
-        tasks.spawn("history records", consume::run(store, broker, shutdown.clone()));
+        tasks.spawn("history records", consume::run(store, broker, Arc::clone(&metrics), shutdown.clone()));
     }
     let sweeper = sweep::Sweeper {
         store: Arc::clone(&parts.store),
@@ -116,6 +118,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         store: Arc::clone(&parts.store),
         queueing: queueing.clone(),
         clock: Arc::clone(&parts.clock),
+        metrics,
         credential: parts.credential,
     };
     let history = api::HistoryService {

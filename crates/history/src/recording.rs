@@ -15,7 +15,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     convert::{self, Invalid},
-    model::Opened,
+    metrics::Metrics,
+    model::{Opened, Record},
     queueing::{LEASE, Queueing},
     store::{Store, StoreError},
 };
@@ -25,6 +26,7 @@ pub(crate) struct RecordingService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queueing: Queueing,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) credential: ServiceCredential,
 }
 
@@ -40,7 +42,9 @@ impl Recording for RecordingService {
     async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordResponse>, Status> {
         self.credential.check(request.metadata())?;
         let records = all(request.into_inner().records, "records", convert::record)?;
-        self.store.record(records.into()).await.map_err(store_status)?;
+        let records: Arc<[Record]> = records.into();
+        self.store.record(Arc::clone(&records)).await.map_err(store_status)?;
+        self.metrics.written(&records);
         Ok(Response::new(RecordResponse {}))
     }
 

@@ -14,7 +14,12 @@ impl Metrics {
         let deactivated = meter
             .u64_counter("webhooks.deactivated")
             .with_description("Webhooks that were deactivated without an operator's doing, by reason");
-        Self { deactivated: deactivated.build() }
+        let deactivated = deactivated.build();
+        // Shown from the start: what appears with its first count has not increased for who watches.
+        for reason in [inactive::PLAN_DOWNGRADED, inactive::PROJECTS_DELETED, inactive::ENDPOINT_FAILING] {
+            deactivated.add(0, &[KeyValue::new("reason", reason)]);
+        }
+        Self { deactivated }
     }
 
     /// So many webhooks were deactivated for a reason.

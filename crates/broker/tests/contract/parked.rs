@@ -332,22 +332,6 @@ pub(crate) async fn two_people_at_once_lose_nothing(fixture: Fixture) {
     broker.close().await;
 }
 
-/// With RabbitMQ each look takes a lock and gives it back, which once cost the connection every few hundred times.
-pub(crate) async fn looking_often_disturbs_nobody(fixture: Fixture) {
-    let broker = fixture.open().await;
-    publish(&*broker, message(Lane::Events, "held")).await.expect("taken");
-    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
-    let held = next(&mut consumer).await;
-    for round in 0..1000 {
-        let listed = broker.parked(1).await;
-        assert!(matches!(&listed, Ok(nothing) if nothing.is_empty()), "look {round}: {listed:?}");
-    }
-    // It would have come again over a new connection.
-    nothing(&mut consumer, QUIET).await;
-    held.ack();
-    broker.close().await;
-}
-
 pub(crate) async fn going_back_among_what_is_published_loses_nothing(fixture: Fixture) {
     const COUNT: usize = 300;
     let broker = fixture.open().await;

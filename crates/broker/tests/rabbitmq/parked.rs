@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     config, connect, raw,
-    support::{SHORT, SOON, message, next, now, publish, send, text},
+    support::{SHORT, SOON, message, next, nothing, now, publish, send, text},
 };
 
 const ALL: ParkedSelection = ParkedSelection::All { lane: None };
@@ -24,6 +24,23 @@ async fn parked(broker: &RabbitMq, count: usize) -> Vec<Parked> {
     let listed = broker.parked(count + 1).await.expect("listed");
     assert_eq!(listed.len(), count, "{listed:?}");
     listed
+}
+
+/// Each look takes a lock and gives it back, which once cost the connection every few hundred times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_often_disturbs_nobody() {
+    let broker = connect(servers::rabbit_url().await, "looking").await;
+    publish(&*broker, message(Lane::Events, "held")).await.expect("taken");
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    let held = next(&mut consumer).await;
+    for round in 0..800 {
+        let listed = broker.parked(1).await;
+        assert!(matches!(&listed, Ok(nothing) if nothing.is_empty()), "look {round}: {listed:?}");
+    }
+    // It would have come again over a new connection.
+    nothing(&mut consumer, SHORT).await;
+    held.ack();
+    broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Lists of entries: keyset pages over attempts and waits together.
 //!
-//! Each source (waits, and attempts of either status) has an index in list order, so a page reads at most a page of
+//! Each source (waits, attempts of either status, tests) has an index in list order, so a page reads at most a page of
 //! each, wherever it starts; here they are put together.
 
 use std::collections::HashSet;
@@ -68,8 +68,8 @@ pub struct ListQuery {
 pub(super) enum Source {
     /// What waits.
     Waits,
-    /// Attempts of one status.
-    Attempts(i16),
+    /// Attempts of one status; of any, where there are so few that an index has them together.
+    Attempts(Option<i16>),
 }
 
 impl Source {
@@ -233,13 +233,14 @@ impl ListQuery {
         matches!(self.status, None | Some(Status::Pending))
     }
 
-    /// The statuses of the attempts that are listed.
-    const fn attempts(&self) -> &'static [i16] {
-        match self.status {
-            None => &[FAILED, DELIVERED],
-            Some(Status::Failed) => &[FAILED],
-            Some(Status::Delivered) => &[DELIVERED],
-            Some(Status::Pending) => &[],
+    /// The attempts that are listed, by their status.
+    const fn attempts(&self) -> &'static [Option<i16>] {
+        match (self.status, self.is_test) {
+            (None, Some(true)) => &[None],
+            (None, _) => &[Some(FAILED), Some(DELIVERED)],
+            (Some(Status::Failed), _) => &[Some(FAILED)],
+            (Some(Status::Delivered), _) => &[Some(DELIVERED)],
+            (Some(Status::Pending), _) => &[],
         }
     }
 
@@ -278,7 +279,7 @@ impl ListQuery {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(columns).push(format_args!(" FROM {table} WHERE instance = "));
         DB::text(&mut query, &self.instance);
-        if let Source::Attempts(status) = source {
+        if let Source::Attempts(Some(status)) = source {
             DB::status(query.push(" AND status = "), status);
         }
         if let Some(webhook_id) = self.webhook_id {

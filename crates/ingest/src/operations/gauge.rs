@@ -1,47 +1,78 @@
-//! How many messages are parked, as a metric.
+//! How many messages wait in each lane, and how many are parked, as metrics.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use broker::Broker;
+use broker::{Broker, Lane};
+use opentelemetry::KeyValue;
 use runtime::Tasks;
 use tokio_util::sync::CancellationToken;
 
 /// How often the broker is asked, however often metrics are.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The latest answer; `None`: it could not be found out, so that nothing is shown rather than something old.
-type Count = Arc<Mutex<Option<u64>>>;
+/// The latest answers; `None`: it could not be found out, so that nothing is shown rather than something old.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    lanes: [Option<u64>; Lane::ALL.len()],
+    parked: Option<u64>,
+}
 
-/// Keeps the metric up to date until shutdown.
+type Latest = Arc<Mutex<Counts>>;
+
+fn read(latest: &Latest) -> Counts {
+    *latest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the metrics up to date until shutdown.
 pub(crate) fn watch(broker: Arc<dyn Broker>, tasks: &Tasks) {
-    let count = Count::default();
-    let shown = Arc::clone(&count);
-    runtime::metrics("ingest")
+    let latest = Latest::default();
+    let meter = runtime::metrics("ingest");
+    let shown = Arc::clone(&latest);
+    meter
         .u64_observable_gauge("webhooks.parked")
         .with_description("Messages that could not be worked on and wait for `testmo-webhooks parked`; should be 0")
         .with_callback(move |observer| {
-            if let Some(count) = *shown.lock().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(count) = read(&shown).parked {
                 observer.observe(count, &[]);
             }
         })
         .build();
-    tasks.spawn("count of parked messages", ask(broker, count, tasks.shutdown_token().clone()));
+    let shown = Arc::clone(&latest);
+    meter
+        .u64_observable_gauge("webhooks.backlog")
+        .with_description("Messages that wait in a lane, and are in nobody's hands; delays and waits in history apart")
+        .with_callback(move |observer| {
+            for (lane, count) in Lane::ALL.into_iter().zip(read(&shown).lanes) {
+                if let Some(count) = count {
+                    observer.observe(count, &[KeyValue::new("lane", lane.name())]);
+                }
+            }
+        })
+        .build();
+    tasks.spawn("count of messages", ask(broker, latest, tasks.shutdown_token().clone()));
 }
 
-async fn ask(broker: Arc<dyn Broker>, count: Count, shutdown: CancellationToken) {
+async fn ask(broker: Arc<dyn Broker>, latest: Latest, shutdown: CancellationToken) {
     let work = async {
         loop {
-            let depth = broker.parked_depth().await;
-            if let Err(reason) = &depth {
-                // The readiness check tells of a broker that is away.
-                tracing::debug!(reason, "cannot count parked messages");
+            let mut counts = Counts { parked: known(broker.parked_depth().await), ..Counts::default() };
+            for (lane, count) in Lane::ALL.into_iter().zip(&mut counts.lanes) {
+                *count = known(broker.depth(lane).await);
             }
-            *count.lock().unwrap_or_else(PoisonError::into_inner) = depth.ok();
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = counts;
             tokio::time::sleep(PERIOD).await;
         }
     };
     shutdown.run_until_cancelled(work).await;
+}
+
+fn known(depth: Result<u64, String>) -> Option<u64> {
+    if let Err(reason) = &depth {
+        // The readiness check tells of a broker that is away.
+        tracing::debug!(reason, "cannot count messages");
+    }
+    depth.ok()
 }

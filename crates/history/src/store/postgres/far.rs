@@ -11,6 +11,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{pool, reading};
+use crate::model::Status;
 use crate::store::{
     DAY, LONGEST, ListQuery, Page, Position, Sight,
     list::{AttemptRow, Source, attempt_columns},
@@ -41,13 +42,19 @@ async fn get_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let oldest = Position { time: sight.from, delivery_id: Uuid::nil(), number: 0 };
     for page in [Page::Newest, Page::NewerThan(oldest)] {
         for (webhook_id, event_type) in [(None, None), (Some(0), None), (None, Some("")), (Some(0), Some(""))] {
-            for is_test in [None, Some(true), Some(false)] {
+            // Either status is asked for in the same words.
+            for (is_test, status) in [
+                (None, Some(Status::Failed)),
+                (Some(false), Some(Status::Failed)),
+                (Some(true), Some(Status::Failed)),
+                (Some(true), None),
+            ] {
                 let query = ListQuery {
                     // There is no such instance.
                     instance: String::new(),
                     webhook_id,
                     projects: None,
-                    status: None,
+                    status,
                     event_type: event_type.map(str::to_owned),
                     from: None,
                     to: None,
@@ -57,8 +64,10 @@ async fn get_ready(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
                     limit: 1,
                 };
                 for stretch in query.stretches().iter().filter(|stretch| stretch.is_far()) {
-                    let mut select = stretch.select(Source::Attempts(0), attempt_columns!());
-                    select.build_query_as::<AttemptRow>().fetch_optional(&mut *connection).await?;
+                    for source in query.sources().filter(|source| matches!(source, Source::Attempts(_))) {
+                        let mut select = stretch.select(source, attempt_columns!());
+                        select.build_query_as::<AttemptRow>().fetch_optional(&mut *connection).await?;
+                    }
                 }
             }
         }
