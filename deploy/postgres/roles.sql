@@ -3,7 +3,7 @@
 \set subscription `cat /run/secrets/subscription.password`
 \set history `cat /run/secrets/history.password`
 
-REVOKE ALL ON DATABASE testmo FROM PUBLIC;
+REVOKE ALL ON DATABASE testmo, postgres, template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
 CREATE ROLE subscription LOGIN PASSWORD :'subscription';

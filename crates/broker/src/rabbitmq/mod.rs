@@ -121,7 +121,7 @@ pub struct RabbitMq {
     consumers: TaskTracker,
     closing_links: CancellationToken,
     supervisors: TaskTracker,
-    parked: ParkedQueue,
+    parked: Arc<ParkedQueue>,
     now: Option<Now>,
 }
 
@@ -161,7 +161,7 @@ impl RabbitMq {
         }
         let [publish_link, consume_link] = <[_; 2]>::try_from(states).map_err(|_| BrokerError::Closed)?;
         let publisher = Arc::new(Publisher::new(publish_link.clone(), config.confirm_timeout));
-        let parked = ParkedQueue::new(Arc::clone(&topology), Arc::clone(&publisher), consume_link.clone());
+        let parked = Arc::new(ParkedQueue::new(Arc::clone(&topology), Arc::clone(&publisher), consume_link.clone()));
         Ok(Arc::new(Self {
             delays,
             topology,
@@ -184,9 +184,10 @@ impl RabbitMq {
         Prepared::new(self.topology.route(message.lane, message.delay), message.body, id, headers)
     }
 
-    /// Asks on a channel of its own: asking for a queue that is missing closes the channel.
+    /// Asks on a channel of its own: asking for a queue that is missing closes the channel. And over the connection for
+    /// consuming: a broker that takes no messages does not read from the other.
     async fn message_count(&self, queue: String) -> Result<u64, String> {
-        let state = self.publish_link.borrow().clone();
+        let state = self.consume_link.borrow().clone();
         let link = match state {
             LinkState::Up(link) => link,
             LinkState::Down(reason) => return Err(reason),

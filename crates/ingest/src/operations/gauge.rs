@@ -6,6 +6,7 @@ use std::{
 };
 
 use broker::{Broker, Lane};
+use futures::future::join_all;
 use opentelemetry::KeyValue;
 use runtime::Tasks;
 use tokio_util::sync::CancellationToken;
@@ -58,11 +59,10 @@ pub(crate) fn watch(broker: Arc<dyn Broker>, tasks: &Tasks) {
 async fn ask(broker: Arc<dyn Broker>, latest: Latest, shutdown: CancellationToken) {
     let work = async {
         loop {
-            let mut counts = Counts { parked: known(broker.parked_depth().await), ..Counts::default() };
-            for (lane, count) in Lane::ALL.into_iter().zip(&mut counts.lanes) {
-                *count = known(broker.depth(lane).await);
-            }
-            *latest.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+            let lanes = Lane::ALL.map(async |lane| known(broker.depth(lane).await));
+            let (lanes, parked) = tokio::join!(join_all(lanes), broker.parked_depth());
+            let lanes = lanes.try_into().unwrap_or_default();
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Counts { lanes, parked: known(parked) };
             tokio::time::sleep(PERIOD).await;
         }
     };

@@ -90,7 +90,8 @@ impl SecretUrl {
     /// The same with this password; `None`: it names no user, or no host.
     pub(super) fn with_password(&self, password: &str) -> Option<Self> {
         let mut url = parse(&self.0).ok().filter(|url| !url.username().is_empty())?;
-        url.set_password(Some(password)).ok()?;
+        // As it is: whoever connects decodes it.
+        url.set_password(Some(&password.replace('%', "%25"))).ok()?;
         Some(Self(url.into()))
     }
 

@@ -57,9 +57,9 @@ mod tests {
 
     #[test]
     fn a_password_of_a_file_is_the_urls_and_does_not_show() {
-        let config = load("amqp://ingest@rabbitmq:5672/testmo", Some("p@ss/w:rd%\n")).unwrap();
+        let config = load("amqp://ingest@rabbitmq:5672/testmo", Some("p@ss/w:rd%41\n")).unwrap();
         let url = config.broker.url.unwrap();
-        assert_eq!(url.reveal(), "amqp://ingest:p%40ss%2Fw%3Ard%@rabbitmq:5672/testmo");
+        assert_eq!(url.reveal(), "amqp://ingest:p%40ss%2Fw%3Ard%2541@rabbitmq:5672/testmo");
         assert_eq!(url.to_string(), "amqp://ingest:…@rabbitmq:5672/testmo");
     }
 

@@ -11,10 +11,12 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{pool, reading};
-use crate::model::Status;
-use crate::store::{
-    DAY, LONGEST, ListQuery, Page, Position, Sight,
-    list::{AttemptRow, Source, attempt_columns},
+use crate::{
+    model::Status,
+    store::{
+        DAY, LONGEST, ListQuery, Page, Position, Sight,
+        list::{AttemptRow, Source, attempt_columns},
+    },
 };
 
 const CONNECTIONS: u32 = 4;
