@@ -151,23 +151,31 @@ fn names<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
     text.match_indices(before).map(|(at, _)| &text[at..]).map(|rest| &rest[..end(rest)]).collect()
 }
 
-#[test]
-fn alerts_are_about_metrics_that_there_are() {
-    let mut source = String::new();
+/// The metrics of the services, as Prometheus writes their names, without what it adds for their kind and unit.
+fn metrics() -> BTreeSet<String> {
+    let mut metrics = BTreeSet::new();
     for service in ["subscription", "ingest", "dispatcher", "history"] {
         for file in files(&root().join("crates").join(service).join("src")) {
-            source.push_str(&fs::read_to_string(&file).unwrap_or_default());
+            let source = fs::read_to_string(&file).unwrap_or_default();
+            let names = source.split('"').filter(|quoted| quoted.starts_with("webhooks."));
+            metrics.extend(names.map(|name| name.replace('.', "_")));
         }
     }
-    let alerts = text("deploy/prometheus/alerts.yml");
+    metrics
+}
+
+fn plain(name: &str) -> String {
+    let name = ["_total", "_bucket"].into_iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    name.strip_suffix("_seconds").unwrap_or(name).to_owned()
+}
+
+#[test]
+fn alerts_are_about_metrics_that_there_are() {
+    let (alerts, metrics) = (text("deploy/prometheus/alerts.yml"), metrics());
     let used = names(&alerts, "webhooks_");
     assert!(used.len() > 5, "{used:?}");
     for name in used {
-        let plain = ["_total", "_bucket"].into_iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        let plain = plain.strip_suffix("_seconds").unwrap_or(plain);
-        let is_there =
-            source.split('"').any(|quoted| quoted.starts_with("webhooks.") && quoted.replace('.', "_") == plain);
-        assert!(is_there, "no service has the metric {name}");
+        assert!(metrics.contains(&plain(name)), "no service has the metric {name}");
     }
 }
 
@@ -190,15 +198,6 @@ fn every_alert_is_in_the_runbook_and_has_its_test() {
 fn every_metric_is_described_and_nothing_else_is() {
     let page = text("docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let plain = |name: &str| name.trim_end_matches("_total").trim_end_matches("_seconds").to_owned();
     let described: BTreeSet<String> = rows.map(|(name, _)| plain(name)).collect();
-    let mut metrics = BTreeSet::new();
-    for service in ["subscription", "ingest", "dispatcher", "history"] {
-        for file in files(&root().join("crates").join(service).join("src")) {
-            let source = fs::read_to_string(&file).unwrap_or_default();
-            let names = source.split('"').filter(|quoted| quoted.starts_with("webhooks."));
-            metrics.extend(names.map(|name| name.replace('.', "_")));
-        }
-    }
-    assert_eq!(described, metrics);
+    assert_eq!(described, metrics());
 }

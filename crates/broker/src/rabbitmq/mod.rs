@@ -121,7 +121,7 @@ pub struct RabbitMq {
     consumers: TaskTracker,
     closing_links: CancellationToken,
     supervisors: TaskTracker,
-    parked: Arc<ParkedQueue>,
+    parked: ParkedQueue,
     now: Option<Now>,
 }
 
@@ -161,7 +161,7 @@ impl RabbitMq {
         }
         let [publish_link, consume_link] = <[_; 2]>::try_from(states).map_err(|_| BrokerError::Closed)?;
         let publisher = Arc::new(Publisher::new(publish_link.clone(), config.confirm_timeout));
-        let parked = Arc::new(ParkedQueue::new(Arc::clone(&topology), Arc::clone(&publisher), consume_link.clone()));
+        let parked = ParkedQueue::new(Arc::clone(&topology), Arc::clone(&publisher), consume_link.clone());
         Ok(Arc::new(Self {
             delays,
             topology,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lapin::{message::Delivery, types::ShortString};
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +17,6 @@ use super::{
 use crate::{
     BrokerError, Lane, Parked, ParkedSelection,
     parked::{LISTED_BYTES, Way},
-    tasks,
 };
 
 /// Bounds of what is put back at once.
@@ -63,17 +62,7 @@ impl ParkedQueue {
         Self { topology, publisher, link, turn: Mutex::new(()) }
     }
 
-    pub(super) async fn list(self: &Arc<Self>, limit: usize) -> Result<Vec<Parked>, BrokerError> {
-        let queue = Arc::clone(self);
-        to_its_end(async move { queue.list_now(limit).await }).await
-    }
-
-    pub(super) async fn move_out(self: &Arc<Self>, way: Way, selection: &ParkedSelection) -> Result<u64, BrokerError> {
-        let (queue, selection) = (Arc::clone(self), selection.clone());
-        to_its_end(async move { queue.move_out_now(way, &selection).await }).await
-    }
-
-    async fn list_now(&self, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+    pub(super) async fn list(&self, limit: usize) -> Result<Vec<Parked>, BrokerError> {
         let _turn = self.turn.lock().await;
         let mut listed = Vec::new();
         let work = async {
@@ -87,7 +76,7 @@ impl ParkedQueue {
         Ok(listed)
     }
 
-    async fn move_out_now(&self, way: Way, selection: &ParkedSelection) -> Result<u64, BrokerError> {
+    pub(super) async fn move_out(&self, way: Way, selection: &ParkedSelection) -> Result<u64, BrokerError> {
         let _turn = self.turn.lock().await;
         let mut done = 0;
         let work = async {
@@ -215,17 +204,6 @@ impl ParkedQueue {
             body: Bytes::from(delivery.data),
         }
     }
-}
-
-/// Does something to its end even if whoever asked for it goes away: a walk that is dropped in the middle leaves its
-/// channels to lapin, see [`Walk::end`].
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, BrokerError>> + Send + 'static,
-) -> Result<T, BrokerError> {
-    let (sender, receiver) = oneshot::channel();
-    // It ends with the connection at the latest. An error: nobody waits for the answer any more.
-    drop(tasks::spawn(async move { drop(sender.send(work.await)) }));
-    receiver.await.unwrap_or(Err(BrokerError::Closed))
 }
 
 /// Why RabbitMQ parked a message, as it is said of those that are parked by consumers or by the embedded adapter.

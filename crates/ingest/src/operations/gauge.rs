@@ -14,17 +14,17 @@ use tokio_util::sync::CancellationToken;
 /// How often the broker is asked, however often metrics are.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The latest answers; `None`: it could not be found out, so that nothing is shown rather than something old.
-#[derive(Clone, Copy, Default)]
+/// The latest answers. What could not be found out is not there, so that nothing is shown rather than something old.
+#[derive(Clone, Default)]
 struct Counts {
-    lanes: [Option<u64>; Lane::ALL.len()],
+    lanes: Vec<(Lane, u64)>,
     parked: Option<u64>,
 }
 
 type Latest = Arc<Mutex<Counts>>;
 
 fn read(latest: &Latest) -> Counts {
-    *latest.lock().unwrap_or_else(PoisonError::into_inner)
+    latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Keeps the metrics up to date until shutdown.
@@ -46,10 +46,8 @@ pub(crate) fn watch(broker: Arc<dyn Broker>, tasks: &Tasks) {
         .u64_observable_gauge("webhooks.backlog")
         .with_description("Messages that wait in a lane, and are in nobody's hands; delays and waits in history apart")
         .with_callback(move |observer| {
-            for (lane, count) in Lane::ALL.into_iter().zip(read(&shown).lanes) {
-                if let Some(count) = count {
-                    observer.observe(count, &[KeyValue::new("lane", lane.name())]);
-                }
+            for (lane, count) in read(&shown).lanes {
+                observer.observe(count, &[KeyValue::new("lane", lane.name())]);
             }
         })
         .build();
@@ -59,9 +57,9 @@ pub(crate) fn watch(broker: Arc<dyn Broker>, tasks: &Tasks) {
 async fn ask(broker: Arc<dyn Broker>, latest: Latest, shutdown: CancellationToken) {
     let work = async {
         loop {
-            let lanes = Lane::ALL.map(async |lane| known(broker.depth(lane).await));
+            let lanes = Lane::ALL.map(async |lane| known(broker.depth(lane).await).map(|count| (lane, count)));
             let (lanes, parked) = tokio::join!(join_all(lanes), broker.parked_depth());
-            let lanes = lanes.try_into().unwrap_or_default();
+            let lanes = lanes.into_iter().flatten().collect();
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Counts { lanes, parked: known(parked) };
             tokio::time::sleep(PERIOD).await;
         }

@@ -15,24 +15,27 @@ pub(super) fn read(config: &mut Config) -> Result<(), ConfigError> {
 
 fn put(section: &str, url: &mut Option<SecretUrl>, file: Option<&Path>) -> Result<(), ConfigError> {
     let Some(file) = file else { return Ok(()) };
-    let wrong = |text: &str| ConfigError::Value(text.to_owned());
+    let wrong = |text: String| Err(ConfigError::Value(text));
     let Some(bare) = url else {
-        return Err(wrong(&format!("{section}.password_file must come with {section}.url")));
+        return wrong(format!("{section}.password_file must come with {section}.url"));
     };
     if bare.has_password() {
-        let text = format!("{section}.url must hold no password beside {section}.password_file: leave one of them out");
-        return Err(wrong(&text));
+        return wrong(format!(
+            "{section}.url must hold no password beside {section}.password_file: leave one of them out"
+        ));
     }
     let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| wrong(&format!("cannot read {shown} ({section}.password_file): {error}")))?;
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return wrong(format!("cannot read {shown} ({section}.password_file): {error}")),
+    };
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains(['\r', '\n']) {
-        return Err(wrong(&format!("{section}.password_file must hold one line, the password; see {shown}")));
+        return wrong(format!("{section}.password_file must hold one line, the password; see {shown}"));
     }
-    let whole = bare.with_password(password).ok_or_else(|| {
-        wrong(&format!("{section}.url must name a user and a host for the password of {section}.password_file"))
-    })?;
+    let Some(whole) = bare.with_password(password) else {
+        return wrong(format!("{section}.url must name a user and a host for the password of {section}.password_file"));
+    };
     *url = Some(whole);
     Ok(())
 }
