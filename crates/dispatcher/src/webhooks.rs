@@ -196,11 +196,13 @@ pub(crate) struct Webhooks {
     synced: RwLock<Instant>,
 }
 
-/// How long a batch waits for news of webhooks before it goes on with what is known, while the subscription service
-/// answers: what it says counts, even if it is slow.
+/// How long a batch waits for news of webhooks before it goes on with what is known, if the subscription service answered
+/// last: what it says counts, even if it is slow or restarts.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same while it does not answer; and how often it is asked besides.
 const SYNC_TIMEOUT: Duration = Duration::from_millis(500);
+/// Between two questions to a service that has just been there.
+const SYNC_PAUSE: Duration = Duration::from_millis(50);
 
 impl Webhooks {
     pub(crate) fn new(configuration: GrpcChannel) -> Self {
@@ -224,15 +226,25 @@ impl Webhooks {
         Ok(())
     }
 
-    /// As [`Webhooks::sync`], but never in the way for long.
+    /// As [`Webhooks::sync`], but never in the way for long. A service that answered last is asked again until it does,
+    /// for as long as [`PATIENCE`]: a restart of it is no reason to go by what was true before.
     pub(crate) async fn sync_or_go_on(&self) {
-        let patience = if self.reached.load(Ordering::Acquire) { PATIENCE } else { SYNC_TIMEOUT };
-        let reason = match tokio::time::timeout(patience, self.sync()).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.message().to_owned(),
-            Err(_) => format!("no answer within {} s", patience.as_secs_f32()),
-        };
-        if self.reached.swap(false, Ordering::AcqRel) {
+        let reached = self.reached.load(Ordering::Acquire);
+        let patience = if reached { PATIENCE } else { SYNC_TIMEOUT };
+        let mut reason = format!("no answer within {} s", patience.as_secs_f32());
+        let synced = tokio::time::timeout(patience, async {
+            loop {
+                match self.sync().await {
+                    Ok(()) => return true,
+                    Err(error) => error.message().clone_into(&mut reason),
+                }
+                if !reached {
+                    return false;
+                }
+                tokio::time::sleep(SYNC_PAUSE).await;
+            }
+        });
+        if synced.await != Ok(true) && self.reached.swap(false, Ordering::AcqRel) {
             tracing::warn!(reason, "webhooks cannot be brought up to date; going on with what is known of them");
         }
     }

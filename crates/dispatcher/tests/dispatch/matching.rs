@@ -213,3 +213,27 @@ async fn each_type_gets_its_own_format() {
     assert_eq!(deliveries, kinds.map(|(id, kind, _)| (id, kind.to_owned())));
     assert_eq!(formats, ["discord", "generic", "slack", "teams"]);
 }
+
+#[tokio::test]
+async fn a_restart_of_the_subscription_service_makes_nobody_go_by_what_was_true_before() {
+    let old = webhook(1, NOWHERE, &["case.created"]);
+    let mut bench = Bench::start(vec![old], 10);
+    bench.known().await;
+    // More questions than the one that the batch begins with and those that are asked while no events come.
+    bench.save_and_leave(webhook(1, NOWHERE, &["run.created"]), 5);
+    bench.send(Lane::Events, 7, false, event(false)).await;
+    assert_eq!(bench.settled().await, (7, Settlement::Ack));
+    assert_eq!(bench.opened(), (generic(&[1]), vec!["generic".to_owned()]));
+}
+
+#[tokio::test]
+async fn events_go_on_with_what_is_known_while_the_subscription_service_stays_away() {
+    let mut bench = Bench::start(vec![webhook(1, NOWHERE, &["run.created"])], 10);
+    bench.known().await;
+    bench.save_and_leave(webhook(1, NOWHERE, &["case.created"]), usize::MAX);
+    for tag in [7, 8] {
+        bench.send(Lane::Events, tag, false, event(false)).await;
+        assert_eq!(bench.settled().await, (tag, Settlement::Ack));
+    }
+    assert_eq!(bench.opened().0, generic(&[1, 1]));
+}

@@ -60,6 +60,8 @@ struct Told {
     webhooks: Vec<WebhookConfig>,
     /// Versions that somebody has asked for news since.
     asked: Vec<i64>,
+    /// How many questions more find nobody there.
+    away: usize,
 }
 
 impl Told {
@@ -122,6 +124,10 @@ impl Configuration for Service {
     async fn changes(&self, request: Request<ChangesRequest>) -> Result<Response<ChangesResponse>, Status> {
         let since = request.get_ref().since;
         let mut told = self.0.told.lock().unwrap();
+        if told.away > 0 {
+            told.away -= 1;
+            return Err(Status::unavailable("nobody is there"));
+        }
         told.asked.push(since);
         let webhooks = told.webhooks.iter().filter(|webhook| webhook.version > since).cloned().collect();
         Ok(Response::new(ChangesResponse { version: told.version, webhooks, ..Default::default() }))
@@ -237,6 +243,13 @@ impl Bench {
     /// Saves a webhook under the next version.
     pub(crate) fn save(&self, webhook: WebhookConfig) {
         self.world.told.lock().unwrap().save(webhook);
+    }
+
+    /// The subscription service saves a webhook, and is away for so many questions at once.
+    pub(crate) fn save_and_leave(&self, webhook: WebhookConfig, questions: usize) {
+        let mut told = self.world.told.lock().unwrap();
+        told.save(webhook);
+        told.away = questions;
     }
 
     /// A backup of all webhooks; to go back to it, call what is answered.
