@@ -14,6 +14,7 @@
 //! | [`receiver`] | the endpoint that webhooks post to |
 //! | [`product`] | the programs under test, in embedded or distributed mode |
 //! | [`rest`], [`grpc`], [`publisher`], [`browser`] | clients |
+//! | [`collector`] | where traces are told |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
 //! | [`outage`] | PostgreSQL away for a while under load |
@@ -24,6 +25,7 @@
 use std::sync::{PoisonError, RwLock};
 
 pub mod browser;
+pub mod collector;
 pub mod events;
 pub mod grpc;
 pub mod history;

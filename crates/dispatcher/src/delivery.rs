@@ -28,6 +28,7 @@ use crate::{
     post::{Letter, Posted, Poster},
     recorder::Recorder,
     retry_after::retry_after,
+    spans,
     stopwatch::Timings,
     webhooks::{Found, Webhook, Webhooks},
 };
@@ -159,8 +160,8 @@ impl Delivering {
             match self.webhooks.find(job.delivery.webhook_id) {
                 Found::Webhook(webhook) if job.goes_to(&webhook, self.clock.now()) => {
                     // Without an attempt it is looked at again: the webhook has changed.
-                    if let Some(posted) = place.make(self.attempt(&job, &webhook)).await {
-                        break self.follow_up(job, posted, &webhook).await;
+                    if let Some((posted, span_id)) = place.make(self.attempt(&job, &webhook)).await {
+                        break self.follow_up(job, posted, span_id, &webhook).await;
                     }
                 }
                 Found::Webhook(_) => break self.hold(job, HoldReason::Inactive, self.clock.now()).await,
@@ -188,8 +189,9 @@ impl Delivering {
         self.recorder.record(record(job, What::Hold(hold))).await
     }
 
-    /// `None`: the webhook was deactivated or deleted before anything was sent.
-    async fn attempt(&self, job: &Job, webhook: &Webhook) -> Option<Posted> {
+    /// What came of it, and the id of its span. `None`: the webhook was deactivated or deleted before anything was sent.
+    async fn attempt(&self, job: &Job, webhook: &Webhook) -> Option<(Posted, Bytes)> {
+        let span = spans::attempting(job, webhook);
         let letter = Letter {
             webhook,
             event_type: &job.delivery.event_type,
@@ -205,11 +207,12 @@ impl Delivering {
         if delivered || !job.delivery.is_test {
             self.breaker.ended(webhook.id, delivered);
         }
-        Some(posted)
+        let span_id = spans::attempted(span, &posted);
+        Some((posted, span_id))
     }
 
     /// Queues the next attempt, if there is to be one, and records this one.
-    async fn follow_up(&self, job: Job, posted: Posted, webhook: &Webhook) -> bool {
+    async fn follow_up(&self, job: Job, posted: Posted, span_id: Bytes, webhook: &Webhook) -> bool {
         let verdict = posted.error.as_ref().map_or(Verdict::Delivered, |(class, _)| class.verdict());
         let wait = match verdict {
             Verdict::Retry if !job.manual => {
@@ -232,7 +235,8 @@ impl Delivering {
                 Next::Queued(now.plus(wait))
             }
         };
-        let attempt = Attempt { body_sha256: job.body.sha256.clone(), ..attempt(posted, webhook, &next) };
+        let body_sha256 = job.body.sha256.clone();
+        let attempt = Attempt { body_sha256, span_id, ..attempt(posted, webhook, &next) };
         self.recorder.record(record(job, What::Attempt(attempt))).await
     }
 
@@ -320,6 +324,7 @@ fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
         next_due_at,
         next_held: next_held.into(),
         body_sha256: Bytes::new(),
+        span_id: Bytes::new(),
         secret_ids: posted.secret_ids,
         timings: Some(timings(&posted.timings)),
     }
@@ -364,6 +369,6 @@ pub(crate) struct EventRef {
     pub(crate) kind: domain::EventType,
     pub(crate) project: i64,
     pub(crate) matched_at: Timestamp,
-    /// Its trace context, as messages have it.
+    /// The trace context that its deliveries go on from, as messages have it.
     pub(crate) trace: Bytes,
 }

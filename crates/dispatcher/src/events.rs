@@ -15,13 +15,14 @@ use proto::{
     internal::v1::{AcceptedEvent, Body, OpenDelivery, OpenEvent, OpenOutcome, SkipReason, SkippedWebhook},
     v1,
 };
-use runtime::Tasks;
+use runtime::{Span, Tasks};
 use tokio::sync::Semaphore;
 
 use crate::{
     delivery::{Body as Sent, Delivering, EventRef, Job, reference},
     guard,
     opening::{Opened, Opening},
+    spans,
     webhooks::{Matches, Webhook},
 };
 
@@ -43,6 +44,7 @@ struct Matched {
     /// Whether some webhook selects its type, so that somebody may ask why it did not get it.
     selected: bool,
     bodies: Bodies,
+    span: Span,
 }
 
 /// An event's bodies, each rendered once.
@@ -76,7 +78,10 @@ pub(crate) async fn run(
             // What needs no claim and is of a type that nobody selects leaves no trace.
             let (matched, idle): (Vec<_>, Vec<_>) =
                 read.partition(|event| event.claim || event.selected || event.message.redelivered);
-            idle.into_iter().for_each(|event: Matched| event.message.ack());
+            for event in idle {
+                spans::matched(event.span, &event.event, None, 0);
+                event.message.ack();
+            }
             let opened = opening.open(matched.iter().map(open_event).collect()).await;
             for (event, opened) in matched.into_iter().zip(opened) {
                 if !dispatch(&delivering, event, opened, &room, &tasks).await {
@@ -121,7 +126,7 @@ pub(crate) async fn consume(delivering: &Delivering, lane: Lane, prefetch: u16) 
 
 /// Decodes, matches and renders. An event that cannot be read is parked.
 fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
-    let (event, accepted, source) = match try_read(delivering, &message) {
+    let (event, span, accepted, source) = match try_read(delivering, &message) {
         Ok(read) => read,
         Err(reason) => return park(message, &reason),
     };
@@ -138,6 +143,7 @@ fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
             skipping,
             selected,
             bodies,
+            span,
         }),
         Err(reason) => park(message, &reason),
     }
@@ -149,20 +155,21 @@ fn park<T>(message: Incoming, reason: &str) -> Option<T> {
     None
 }
 
-fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, AcceptedEvent, v1::Event), String> {
+fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Span, AcceptedEvent, v1::Event), String> {
     let mut accepted =
         AcceptedEvent::decode(message.body.clone()).map_err(|error| format!("not an accepted event: {error}"))?;
     let event = accepted.event.take().ok_or("no event in it")?;
     let data = event.data.as_ref().ok_or("no data in the event")?;
+    let span = spans::matching(&accepted.trace);
     let reference = EventRef {
         id: event.id.parse().map_err(|_| "the event's id is no UUID")?,
         instance: event.instance.parse().map_err(|_| "the event's instance is no name")?,
         kind: data.event_type(),
         project: event.project.as_ref().ok_or("no project in the event")?.id,
         matched_at: delivering.clock.now(),
-        trace: accepted.trace.clone(),
+        trace: convert::trace_bytes(&span.context()),
     };
-    Ok((reference, accepted, event))
+    Ok((reference, span, accepted, event))
 }
 
 impl Bodies {
@@ -274,6 +281,7 @@ async fn dispatch(
             return true;
         }
     };
+    spans::matched(matched.span, &matched.event, Some(opened.outcome), jobs.len());
     let promises = guard::promises(matched.message, jobs.len());
     for (job, promise) in jobs.into_iter().zip(promises) {
         if !delivering.start(job, promise, room, tasks).await {

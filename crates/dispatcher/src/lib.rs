@@ -39,6 +39,7 @@ mod opening;
 mod post;
 mod recorder;
 mod retry_after;
+mod spans;
 mod stopwatch;
 mod tasks;
 mod tls;

@@ -1,7 +1,7 @@
 //! W3C trace context: what ties the attempts of an event to whatever its publisher was doing.
 //!
 //! Of `traceparent` (<https://www.w3.org/TR/trace-context/>) all that the standard lets one rely on is kept: the trace, the
-//! publisher's span, and whether that was sampled.
+//! span that what follows goes on from (at first the publisher's), and whether that was sampled.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const SAMPLED: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: [u8; 16],
-    parent_id: [u8; 8],
+    span_id: [u8; 8],
     sampled: bool,
 }
 
@@ -32,15 +32,41 @@ impl TraceContext {
         let mut bytes = [0; Self::BYTES - 1];
         ids.fill(&mut bytes);
         let [trace_id @ .., a, b, c, d, e, f, g, h] = bytes;
-        let mut fresh = Self { trace_id, parent_id: [a, b, c, d, e, f, g, h], sampled: false };
+        let mut fresh = Self { trace_id, span_id: [a, b, c, d, e, f, g, h], sampled: false };
         // An id of zeros alone is none.
         if fresh.trace_id == [0; 16] {
             fresh.trace_id[15] = 1;
         }
-        if fresh.parent_id == [0; 8] {
-            fresh.parent_id[7] = 1;
-        }
+        fresh.ensure_span_id();
         fresh
+    }
+
+    /// Another span of the same trace, sampled if this one is.
+    #[must_use]
+    pub fn child(&self, ids: &dyn IdSource) -> Self {
+        let mut child = *self;
+        ids.fill(&mut child.span_id);
+        child.ensure_span_id();
+        child
+    }
+
+    fn ensure_span_id(&mut self) {
+        if self.span_id == [0; 8] {
+            self.span_id[7] = 1;
+        }
+    }
+
+    /// The same span, sampled or not.
+    #[must_use]
+    pub const fn with_sampled(self, sampled: bool) -> Self {
+        Self { sampled, ..self }
+    }
+
+    /// The span of this id in the same trace; `None`: that is no span id.
+    #[must_use]
+    pub fn with_span_id(self, span_id: &[u8]) -> Option<Self> {
+        let span_id = span_id.try_into().ok().filter(|id| *id != [0; 8])?;
+        Some(Self { span_id, ..self })
     }
 
     /// From a header `traceparent`; `None`: it is not valid, and to be treated as if it were not there.
@@ -49,28 +75,28 @@ impl TraceContext {
         let text = text.trim_matches([' ', '\t']);
         let (known, rest) = text.split_at_checked(LENGTH)?;
         let mut parts = known.split('-');
-        let (version, trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let later = version != VERSION && (rest.is_empty() || rest.starts_with('-'));
         let [version] = hexadecimal(version)?;
         if parts.next().is_some() || version == 0xff || !(later || rest.is_empty()) {
             return None;
         }
         let [flags] = hexadecimal(flags)?;
-        Self::new(hexadecimal(trace_id)?, hexadecimal(parent_id)?, flags)
+        Self::new(hexadecimal(trace_id)?, hexadecimal(span_id)?, flags)
     }
 
     /// From [`TraceContext::to_bytes`]; `None`: from anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (trace_id, rest) = bytes.split_first_chunk()?;
-        let (parent_id, flags) = rest.split_first_chunk()?;
+        let (span_id, flags) = rest.split_first_chunk()?;
         let [flags] = *flags else { return None };
-        Self::new(*trace_id, *parent_id, flags)
+        Self::new(*trace_id, *span_id, flags)
     }
 
-    fn new(trace_id: [u8; 16], parent_id: [u8; 8], flags: u8) -> Option<Self> {
-        let is_valid = trace_id != [0; 16] && parent_id != [0; 8];
-        is_valid.then_some(Self { trace_id, parent_id, sampled: flags & SAMPLED != 0 })
+    fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8) -> Option<Self> {
+        let is_valid = trace_id != [0; 16] && span_id != [0; 8];
+        is_valid.then_some(Self { trace_id, span_id, sampled: flags & SAMPLED != 0 })
     }
 
     /// As messages carry it: trace id, span id, flags.
@@ -78,7 +104,7 @@ impl TraceContext {
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(&self.trace_id);
-        bytes[16..24].copy_from_slice(&self.parent_id);
+        bytes[16..24].copy_from_slice(&self.span_id);
         bytes[24] = u8::from(self.sampled);
         bytes
     }
@@ -88,13 +114,25 @@ impl TraceContext {
     pub const fn trace_id(&self) -> &[u8; 16] {
         &self.trace_id
     }
+
+    /// The span id.
+    #[must_use]
+    pub const fn span_id(&self) -> &[u8; 8] {
+        &self.span_id
+    }
+
+    /// Whether the maker of the span has recorded it, and so is whoever goes on from it to do.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.sampled
+    }
 }
 
 /// The header `traceparent`.
 impl fmt::Display for TraceContext {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace_id, parent_id) = (hex::encode(self.trace_id), hex::encode(self.parent_id));
-        write!(formatter, "{VERSION}-{trace_id}-{parent_id}-{:02x}", u8::from(self.sampled))
+        let (trace_id, span_id) = (hex::encode(self.trace_id), hex::encode(self.span_id));
+        write!(formatter, "{VERSION}-{trace_id}-{span_id}-{:02x}", u8::from(self.sampled))
     }
 }
 
@@ -165,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn others_of_the_same_trace_share_what_belongs_to_the_trace() {
+        let parent = TraceContext::parse(&format!("00-{TRACE}-{SPAN}-01")).unwrap();
+        let child = parent.child(&SystemIds);
+        assert_eq!((child.trace_id(), child.is_sampled()), (parent.trace_id(), true));
+        assert_ne!(child.span_id(), parent.span_id());
+        assert_eq!(child.with_span_id(parent.span_id()), Some(parent));
+        assert!(!parent.with_sampled(false).child(&SystemIds).is_sampled());
+        for none in [&[0; 8][..], &[1; 7], &[]] {
+            assert_eq!(parent.with_span_id(none), None);
+        }
+    }
+
+    #[test]
     fn a_fresh_one_is_valid_whatever_the_dice_say() {
         struct Zeros;
         impl IdSource for Zeros {
@@ -172,7 +223,8 @@ mod tests {
                 bytes.fill(0);
             }
         }
-        for fresh in [TraceContext::fresh(&SystemIds), TraceContext::fresh(&Zeros)] {
+        let fresh = TraceContext::fresh(&Zeros);
+        for fresh in [TraceContext::fresh(&SystemIds), fresh, fresh.child(&Zeros)] {
             assert_eq!(TraceContext::parse(&fresh.to_string()), Some(fresh));
         }
         assert_ne!(TraceContext::fresh(&SystemIds), TraceContext::fresh(&SystemIds));

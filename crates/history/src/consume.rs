@@ -15,6 +15,7 @@ use crate::{
     convert,
     metrics::Metrics,
     model::Record,
+    spans,
     store::{Store, StoreError},
 };
 
@@ -176,6 +177,7 @@ impl Writer<'_> {
     /// # Errors
     /// The store will never take them.
     async fn persist(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        let spans = spans::recording(&records);
         let mut pause = FIRST_PAUSE;
         loop {
             let written = tokio::time::timeout(self.patience, self.store.record(Arc::clone(&records))).await;
@@ -184,6 +186,7 @@ impl Writer<'_> {
                     if pause > FIRST_PAUSE {
                         tracing::info!("records can be written again");
                     }
+                    spans::recorded(spans);
                     self.metrics.written(&records);
                     return Ok(());
                 }

@@ -136,6 +136,7 @@ fn attempt(attempt: internal::Attempt, trace: &[u8]) -> Attempt {
         response_body: attempt.response_body,
         response_truncated: attempt.response_truncated,
         next_due_at: attempt.next_due_at.max(0),
+        span: TraceContext::from_bytes(trace).and_then(|trace| trace.with_span_id(&attempt.span_id)),
     }
 }
 

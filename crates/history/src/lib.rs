@@ -41,6 +41,7 @@ mod replaying;
 mod replays;
 mod requests;
 mod retention;
+mod spans;
 mod stats;
 pub mod store;
 mod stored;

@@ -3,7 +3,7 @@
 //! Times are microseconds since the Unix epoch.
 
 use bytes::Bytes;
-use domain::SkipReason;
+use domain::{SkipReason, TraceContext};
 use uuid::Uuid;
 
 /// Whose an event is, and which: publishers choose event ids, so an id alone says nothing.
@@ -131,6 +131,8 @@ pub struct Attempt {
     pub next_due_at: i64,
     /// Why that waits here; `None`: it has a message of its own.
     pub next_held: Option<HoldReason>,
+    /// The attempt's span, if the collector of traces is told of it; not kept.
+    pub span: Option<TraceContext>,
 }
 
 /// An event about to be dispatched.

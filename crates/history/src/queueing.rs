@@ -7,14 +7,17 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Lane, Outgoing, PublishError};
-use domain::{IdSource, TraceContext};
+use domain::IdSource;
 use prost::Message as _;
 use proto::{
     convert::{trace_bytes, uuid_bytes},
     internal::v1::{DeliveryRef, DeliveryTask},
 };
 
-use crate::store::{Released, Store, StoreError};
+use crate::{
+    spans,
+    store::{Released, Store, StoreError},
+};
 
 /// Longer than the broker takes to confirm. Also how long a delivery rests that was held again by a dispatcher which does
 /// not know yet why it was released, or under a configuration that is not known here.
@@ -67,8 +70,7 @@ impl Queueing {
 
     fn message(&self, taken: &Released, lane: Lane) -> Outgoing {
         let delivery = &taken.delivery;
-        // What has lost its trace, or never had one, begins a new one.
-        let trace = TraceContext::from_bytes(&delivery.trace).unwrap_or_else(|| TraceContext::fresh(&*self.ids));
+        let trace = spans::queuing(delivery);
         let task = DeliveryTask {
             delivery: Some(DeliveryRef {
                 delivery_id: uuid_bytes(delivery.id),

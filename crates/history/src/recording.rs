@@ -18,6 +18,7 @@ use crate::{
     metrics::Metrics,
     model::{Opened, Record},
     queueing::{LEASE, Queueing},
+    spans,
     store::{Store, StoreError},
 };
 
@@ -43,7 +44,9 @@ impl Recording for RecordingService {
         self.credential.check(request.metadata())?;
         let records = all(request.into_inner().records, "records", convert::record)?;
         let records: Arc<[Record]> = records.into();
+        let spans = spans::recording(&records);
         self.store.record(Arc::clone(&records)).await.map_err(store_status)?;
+        spans::recorded(spans);
         self.metrics.written(&records);
         Ok(Response::new(RecordResponse {}))
     }

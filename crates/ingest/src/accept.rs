@@ -9,6 +9,7 @@ use proto::{
     internal::v1::AcceptedEvent,
     v1::{self, event::Data},
 };
+use runtime::Span;
 use uuid::Uuid;
 
 use crate::{
@@ -25,20 +26,20 @@ pub(crate) struct Accepted {
     pub(crate) instance: String,
     /// The publish, fresh for each call.
     pub(crate) publish_id: Uuid,
-    /// The trace that it belongs to.
+    /// What follows goes on from here.
     pub(crate) trace: TraceContext,
     /// The encoded message.
     pub(crate) body: Bytes,
 }
 
-/// Completes and checks an event. Without a trace it begins one.
+/// Completes and checks an event, which `span` is the publish of.
 ///
 /// # Errors
 /// FORBIDDEN for a caller who may not publish (there), otherwise the first mistake, with its field.
 pub(crate) fn accept(
     event: Option<v1::Event>,
     caller: &Identity,
-    trace: Option<TraceContext>,
+    span: &mut Span,
     clock: &dyn Clock,
     ids: &dyn IdSource,
 ) -> Result<Accepted, ApiError> {
@@ -59,7 +60,8 @@ pub(crate) fn accept(
     event.created_at.get_or_insert_with(|| convert::timestamp(now));
     check(&mut event).map_err(invalid)?;
     let publish_id = ids.uuid();
-    let trace = trace.unwrap_or_else(|| TraceContext::fresh(ids));
+    describe(span, &event);
+    let trace = span.context();
     let accepted = AcceptedEvent {
         publish_id: convert::uuid_bytes(publish_id),
         claim,
@@ -68,6 +70,12 @@ pub(crate) fn accept(
         trace: convert::trace_bytes(&trace),
     };
     Ok(Accepted { id, instance, publish_id, trace, body: accepted.encode_to_vec().into() })
+}
+
+fn describe(span: &mut Span, event: &v1::Event) {
+    span.set("testmo.event.id", || event.id.clone());
+    span.set("testmo.event.type", || event.data.as_ref().map_or("", |data| data.event_type().name()));
+    span.set("testmo.instance", || event.instance.clone());
 }
 
 /// Whether a caller may publish at all.
@@ -155,6 +163,7 @@ fn check_changes(changes: &[v1::Change]) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use domain::{EventType, ManualClock, SystemIds, Timestamp};
+    use runtime::SpanKind;
 
     use super::*;
 
@@ -165,7 +174,8 @@ mod tests {
 
     fn try_accept(event: v1::Event, caller: &Identity) -> Result<AcceptedEvent, ApiError> {
         let clock = ManualClock::new(Timestamp::from_micros(1_000_000));
-        let accepted = accept(Some(event), caller, None, &clock, &SystemIds)?;
+        let mut span = Span::begin("ingest", "publish", SpanKind::Server, None);
+        let accepted = accept(Some(event), caller, &mut span, &clock, &SystemIds)?;
         Ok(AcceptedEvent::decode(accepted.body).unwrap())
     }
 

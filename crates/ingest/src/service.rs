@@ -11,7 +11,7 @@ use proto::{
     error::{ApiError, ErrorCode},
     v1::{self, events_server::Events},
 };
-use runtime::config::Publishing;
+use runtime::{Span, SpanKind, config::Publishing};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_types::StatusExt as _;
@@ -85,13 +85,16 @@ impl Ingest {
         let mut accepted = Vec::with_capacity(events.len());
         for event in events {
             let given_id = event.as_ref().map(|event| event.id.clone()).unwrap_or_default();
-            match accept(event, caller, trace, &**clock, &**ids) {
+            let mut span = Span::begin("ingest", "publish", SpanKind::Server, trace);
+            let (id, error) = match accept(event, caller, &mut span, &**clock, &**ids) {
                 Ok(event) => {
-                    outcomes.push(Outcome { id: event.id.to_string(), error: None, retry_after: None });
+                    let id = event.id.to_string();
                     accepted.push(event);
+                    (id, None)
                 }
-                Err(error) => outcomes.push(Outcome { id: given_id, error: Some(error), retry_after: None }),
-            }
+                Err(error) => (given_id, Some(error)),
+            };
+            outcomes.push(Outcome { id, error, retry_after: None, span: Some(span) });
         }
         let instances: Vec<&str> = accepted.iter().map(|event| event.instance.as_str()).collect();
         let Admission { delay, refusals } = self.quota.admit(&instances, patience, Instant::now());
@@ -122,6 +125,7 @@ impl Ingest {
             }
         }
         self.count(&outcomes);
+        outcomes.iter_mut().for_each(Outcome::end_span);
         outcomes
     }
 
@@ -172,12 +176,21 @@ struct Outcome {
     error: Option<ApiError>,
     /// After how long to publish it again, where that is known.
     retry_after: Option<Duration>,
+    span: Option<Span>,
 }
 
 impl Outcome {
     fn refuse(&mut self, refusal: Refusal, instance: &str) {
         self.error = Some(refusal.error(instance, &self.id));
         self.retry_after = Some(refusal.wait);
+    }
+
+    fn end_span(&mut self) {
+        let Some(mut span) = self.span.take() else { return };
+        if let Some(error) = &self.error {
+            span.fail(error.code.name(), &error.message);
+        }
+        span.end();
     }
 
     /// The id, or the error with all its details.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::channel::{GrpcChannel, remote};
-use tonic::transport::{Channel, ClientTlsConfig};
+use tonic::transport::{ClientTlsConfig, Endpoint};
 use url::{Host, Url};
 
 /// An address that no channel can be made to.
@@ -34,6 +34,10 @@ pub enum ConnectError {
 /// # Errors
 /// An address that is none, or that is plain text to another host.
 pub fn connect(key: &'static str, address: &str, allow_plaintext: bool) -> Result<GrpcChannel, ConnectError> {
+    Ok(remote(endpoint(key, address, allow_plaintext)?.connect_lazy()))
+}
+
+pub(crate) fn endpoint(key: &'static str, address: &str, allow_plaintext: bool) -> Result<Endpoint, ConnectError> {
     let wrong = || ConnectError::Address { key, address: address.to_owned() };
     let url = Url::parse(address).map_err(|_| wrong())?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -42,7 +46,7 @@ pub fn connect(key: &'static str, address: &str, allow_plaintext: bool) -> Resul
     if url.scheme() == "http" && !allow_plaintext && !is_loopback(&url) {
         return Err(ConnectError::Plaintext { key, address: address.to_owned() });
     }
-    let mut endpoint = Channel::from_shared(address.to_owned())
+    let mut endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|_| wrong())?
         .connect_timeout(Duration::from_secs(3))
         .http2_keep_alive_interval(Duration::from_secs(10))
@@ -54,7 +58,7 @@ pub fn connect(key: &'static str, address: &str, allow_plaintext: bool) -> Resul
     if url.scheme() == "https" {
         endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(|_| wrong())?;
     }
-    Ok(remote(endpoint.connect_lazy()))
+    Ok(endpoint)
 }
 
 fn is_loopback(url: &Url) -> bool {

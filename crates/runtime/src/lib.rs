@@ -15,6 +15,7 @@ mod program;
 mod service;
 mod tasks;
 mod telemetry;
+mod traces;
 
 pub use auth::{Authenticator, RemoteAuthenticator, caller};
 pub use credential::{CredentialError, ServiceCredential};
@@ -26,4 +27,5 @@ pub use health::Health;
 pub use program::{Addresses, Listeners, Program, ProgramError};
 pub use service::{Context, Failure, Serves, service};
 pub use tasks::Tasks;
-pub use telemetry::{LogFormat, init_logs, metrics};
+pub use telemetry::{LogFormat, init_telemetry, metrics};
+pub use traces::{Span, SpanKind};

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
-use crate::{Health, Tasks, config::Config, descriptors};
+use crate::{Health, Tasks, config::Config, descriptors, traces};
 
 /// Why a program ended otherwise than asked to.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +138,7 @@ impl Program {
         for close in self.at_end {
             close.await;
         }
+        traces::end().await;
         match ended {
             Some(result) => result,
             None if orderly => Ok(()),

@@ -1,4 +1,4 @@
-//! Logs for people or as JSON, and metrics in Prometheus' text format.
+//! Logs for people or as JSON, metrics in Prometheus' text format, and the start of it all.
 
 use std::{io::IsTerminal as _, sync::LazyLock};
 
@@ -13,6 +13,8 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, filter::filter_fn, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt as _,
 };
+
+use crate::{config::Config, traces};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize, PartialEq, Eq)]
@@ -64,11 +66,17 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || OWN.contains(&package) || package.starts_with("testmo_")
 }
 
-/// Starts logging to standard error; a second call changes nothing.
+/// Starts logging to standard error, and telling traces of `service`, if that is configured; a second call changes
+/// nothing. To be called in the runtime that the program runs in.
 ///
 /// # Errors
-/// A filter that cannot be read; the text names what is wrong with it.
-pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
+/// What is configured and cannot be used; the text names the key and what is wrong.
+pub fn init_telemetry(service: &'static str, config: &Config) -> Result<(), String> {
+    init_logs(config.log.format, &config.log.filter)?;
+    traces::init(service, config)
+}
+
+fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     let registry = limited(filter)?;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

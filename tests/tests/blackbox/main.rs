@@ -46,4 +46,5 @@ mod stats;
 mod stock_tools;
 mod targets;
 mod told;
+mod traces;
 mod verify;

@@ -44,6 +44,9 @@ async fn mistakes_in_the_configuration_are_named(mode: Mode) {
         refuses(value, *service, &["delivery.timeout", "soon"]).await;
         let list = prepare(mode).set("delivery.allow_networks", r#"["10.0.0.0/99"]"#);
         refuses(list, *service, &["delivery.allow_networks", "10.0.0.0/99"]).await;
+        let collector = prepare(mode).set("traces.otlp_endpoint", "collector:4317");
+        refuses(collector, *service, &["traces.otlp_endpoint", "collector:4317", "must look like http://"]).await;
+        refuses(prepare(mode).set("traces.ratio", "1.5"), *service, &["traces.ratio", "from 0 to 1"]).await;
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Standalone {
 
 impl Standalone {
     pub(crate) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
-        runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
+        runtime::init_telemetry("testmo-webhooks", &config).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
         let addresses = listeners.addresses()?;
         let program =

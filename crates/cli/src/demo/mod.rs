@@ -59,7 +59,7 @@ impl Demo {
         let roots = folder.path().join("receivers.pem");
         std::fs::write(&roots, &authority.certificate_pem)?;
         let config = demo_config(config, folder.path(), roots)?;
-        runtime::init_logs(config.log.format, &config.log.filter).map_err(anyhow::Error::msg)?;
+        runtime::init_telemetry("testmo-webhooks", &config).map_err(anyhow::Error::msg)?;
         let listeners = Listeners::bind(&config, true, true).await?;
         let addresses = listeners.addresses()?;
         let http = addresses.http.context("no listener for REST")?;

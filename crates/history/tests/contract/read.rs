@@ -98,6 +98,7 @@ pub(crate) async fn a_delivery_has_everything(store: Any) {
         response_truncated: true,
         next_due_at: 9000,
         next_held: None,
+        span: None,
     };
     let mut first = record(1, 1, What::Attempt(Box::new(attempt)));
     first.body = "sent".into();

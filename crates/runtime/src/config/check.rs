@@ -39,6 +39,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(must(key, "come with auth.jwt_key_file: without a key no JWT is accepted"));
         }
     }
+    if !(0.0..=1.0).contains(&config.traces.ratio) {
+        return Err(must("traces.ratio", "be from 0 to 1, such as 0.1: one event of ten"));
+    }
     let form = "look like postgres://user:password@host:5432/database";
     scheme("database.url", config.database.url.as_ref(), &["postgres", "postgresql"], form)?;
     let form = "look like amqp://user:password@host:5672/vhost";

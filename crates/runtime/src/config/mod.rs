@@ -45,6 +45,8 @@ pub struct Config {
     pub services: Services,
     /// Logs.
     pub log: Log,
+    /// Traces.
+    pub traces: Traces,
 }
 
 /// REST API and console.
@@ -185,6 +187,18 @@ pub struct Log {
     pub filter: String,
 }
 
+/// Traces.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Address of an OpenTelemetry collector (OTLP over gRPC), such as `http://127.0.0.1:4317`. Without it nothing is
+    /// traced.
+    pub otlp_endpoint: Option<String>,
+    /// The share of events that are traced, from 0 to 1, among those that are published without a trace context. Of the
+    /// others those are traced whose context says so.
+    pub ratio: f64,
+}
+
 macro_rules! default_listen {
     ($($section:ident: $port:literal),+) => { $(
         impl Default for $section {
@@ -229,6 +243,12 @@ impl Default for Delivery {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Human, filter: "info".to_owned() }
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { otlp_endpoint: None, ratio: 1.0 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{EventSelector, EventType, InstanceId, Scope, TraceContext, WebhookKind};
+use domain::{EventSelector, EventType, InstanceId, Scope, WebhookKind};
 use payload::{render, sample};
 use proto::{
     convert::{timestamp, trace_bytes, uuid_bytes},
@@ -10,6 +10,7 @@ use proto::{
     internal::v1::{DeliveryRef, QueueTestRequest, recording_client::RecordingClient},
     v1::{Event, Project, TestWebhookResponse},
 };
+use runtime::{Span, SpanKind};
 
 use super::{Service, explain::place, unit::Unit};
 use crate::{
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Service {
     pub(super) async fn test(&self, reach: &Reach, id: i64) -> Result<TestWebhookResponse, ApiError> {
+        let mut span = Span::begin("subscription", "test", SpanKind::Server, None);
         let mut unit = self.begin(&reach.instance).await?;
         let sealed = unit.webhook(reach, id, None).await?;
         unit.check_plan()?;
@@ -51,9 +53,14 @@ impl Service {
             matched_at: now.as_micros(),
             format: kind.name().to_owned(),
             is_test: true,
-            trace: trace_bytes(&TraceContext::fresh(&*self.ids)),
+            trace: trace_bytes(&span.context()),
         };
         self.queue(QueueTestRequest { delivery: Some(delivery), body: body.into() }).await?;
+        span.set("testmo.event.id", || event.id.clone());
+        span.set("testmo.webhook.id", || id);
+        span.set("testmo.delivery.id", || delivery_id.to_string());
+        span.set("testmo.instance", || reach.instance.to_string());
+        span.end();
         Ok(TestWebhookResponse {
             delivery_id: delivery_id.to_string(),
             event_id: event.id,
