@@ -41,7 +41,7 @@ fn every_variable_is_a_key() {
     let page = text("docs/configuration.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let keys: BTreeSet<&str> = rows.map(|(key, _)| key).collect();
-    let compose = text("docker-compose.yml");
+    let compose = text("docker-compose.yml") + &text("deploy/observability.yml");
     let set = compose.lines().filter_map(|line| line.trim().strip_prefix("TESTMO_WEBHOOKS__")?.split_once(": "));
     let set: Vec<String> = set.map(|(name, _)| name.to_lowercase().replace("__", ".")).collect();
     assert!(set.len() > 10, "{set:?}");
@@ -177,6 +177,16 @@ fn alerts_are_about_metrics_that_there_are() {
     for name in used {
         assert!(metrics.contains(&plain(name)), "no service has the metric {name}");
     }
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_and_no_other() {
+    let dashboard: Value = serde_json::from_str(&text("deploy/grafana/dashboards/testmo-webhooks.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("queries"));
+    let queries: Vec<&str> = targets.map(|target| target["expr"].as_str().expect("a query")).collect();
+    let shown: BTreeSet<String> = names(&queries.join("\n"), "webhooks_").into_iter().map(plain).collect();
+    assert_eq!(shown, metrics());
 }
 
 #[test]
