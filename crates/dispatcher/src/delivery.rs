@@ -198,6 +198,7 @@ impl Delivering {
             delivery_id: job.delivery_id,
             number: job.number,
             body: job.body.bytes.clone(),
+            trace: span.context(),
         };
         let recipient = Recipient::new(&self.webhooks, webhook.id, job.delivery.is_test);
         let posted = gate::attempt_for(recipient, self.poster.post(&letter)).await?;

@@ -22,6 +22,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-dispatcher".to_owned(),
         now: Some(Arc::new(|| SystemClock.now().as_micros())),
+        ca_file: config.broker.ca_file.clone(),
         ..RabbitMqConfig::new(url.reveal(), settings.schedule.waits().to_vec())
     })
     .await?;

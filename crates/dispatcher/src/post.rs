@@ -3,7 +3,9 @@
 use std::{error::Error, io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Timestamp, Verdict, classify_status};
+use domain::{
+    AddressPolicy, Clock, ErrorClass, InvalidTarget, MASKED, Timestamp, TraceContext, Verdict, classify_status,
+};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -31,6 +33,8 @@ pub(crate) struct Letter<'a> {
     pub(crate) delivery_id: Uuid,
     pub(crate) number: i32,
     pub(crate) body: Bytes,
+    /// What the receiver goes on from, if it is told.
+    pub(crate) trace: TraceContext,
 }
 
 /// What came of it.
@@ -277,8 +281,9 @@ fn headers(letter: &Letter<'_>, now: Timestamp) -> HeaderMap {
         ("webhook-timestamp", now.as_seconds().to_string()),
         ("webhook-signature", standard.join(" ")),
     ];
-    let mut headers = HeaderMap::with_capacity(own.len() + 1);
-    for (name, text) in own {
+    let trace = webhook.send_traceparent.then(|| ("traceparent", letter.trace.to_string()));
+    let mut headers = HeaderMap::with_capacity(own.len() + 2);
+    for (name, text) in own.into_iter().chain(trace) {
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(HeaderName::from_static(name), value);
         }

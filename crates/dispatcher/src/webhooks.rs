@@ -36,6 +36,8 @@ pub(crate) struct Webhook {
     /// Fit to be recorded.
     pub(crate) masked_url: String,
     pub(crate) allow_insecure: bool,
+    /// Whether receivers are told the trace.
+    pub(crate) send_traceparent: bool,
     /// Further request headers; values are marked as sensitive.
     pub(crate) headers: HeaderMap,
     /// What must hold for an event besides.
@@ -83,6 +85,7 @@ impl Webhook {
             masked_url: target::mask(&url, kind),
             url,
             allow_insecure: config.allow_insecure,
+            send_traceparent: config.send_traceparent,
             headers: custom_headers(config.id, config.headers),
             filter: Filter::parse(&config.filter).map_err(|mistakes| one_line(&mistakes))?,
             events: EventSelector::expand(&selectors),

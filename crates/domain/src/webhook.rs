@@ -110,6 +110,8 @@ pub struct WebhookDraft {
     pub projects: Option<Vec<i64>>,
     /// Whether `http://` and certificates that cannot be verified are permitted.
     pub allow_insecure: bool,
+    /// Whether deliveries tell their trace context in a header `traceparent`.
+    pub send_traceparent: bool,
     /// Further request headers.
     pub headers: Vec<CustomHeader>,
     /// Conditions, all of which must hold.
@@ -131,6 +133,8 @@ pub struct WebhookSpec {
     pub scope: Scope,
     /// Whether `http://` and certificates that cannot be verified are permitted.
     pub allow_insecure: bool,
+    /// Whether deliveries tell their trace context in a header `traceparent`.
+    pub send_traceparent: bool,
     /// Further request headers, names in lower case.
     pub headers: Vec<CustomHeader>,
     /// What must hold for an event besides.
@@ -165,7 +169,8 @@ impl WebhookDraft {
         match (kind, url, headers, filter) {
             (Ok(kind), Ok(url), Ok(headers), Ok(filter)) if errors.is_empty() => {
                 let (name, allow_insecure) = (name.to_owned(), self.allow_insecure);
-                Ok(WebhookSpec { name, url, kind, events, scope, allow_insecure, headers, filter })
+                let send_traceparent = self.send_traceparent;
+                Ok(WebhookSpec { name, url, kind, events, scope, allow_insecure, send_traceparent, headers, filter })
             }
             _ => Err(errors),
         }
@@ -230,6 +235,7 @@ mod tests {
             events: vec!["run.completed".into(), "run.created".into(), "run.completed".into()],
             projects: Some(vec![7, 3, 7]),
             allow_insecure: false,
+            send_traceparent: true,
             headers: vec![CustomHeader { name: "X-Key".into(), value: "k".into() }],
             filter: vec![" data.result == failed ".into()],
         }
@@ -243,6 +249,7 @@ mod tests {
             spec.events,
             [EventSelector::One(EventType::RunCreated), EventSelector::One(EventType::RunCompleted)]
         );
+        assert!(spec.send_traceparent);
         assert_eq!(spec.scope, Scope::Projects(vec![3, 7]));
         assert_eq!(spec.headers, [CustomHeader { name: "x-key".into(), value: "k".into() }]);
         assert_eq!(spec.filter.texts().collect::<Vec<_>>(), ["data.result == failed"]);
@@ -265,6 +272,7 @@ mod tests {
             events: vec!["run.exploded".into()],
             projects: Some(vec![0]),
             allow_insecure: true,
+            send_traceparent: false,
             headers: vec![CustomHeader { name: "Host".into(), value: "x".into() }],
             filter: vec!["data.result = failed".into(), "nonsense".into()],
         };

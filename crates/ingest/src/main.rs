@@ -21,6 +21,7 @@ async fn assemble(context: Context) -> Result<Program, Failure> {
     let broker = RabbitMq::connect(RabbitMqConfig {
         connection_name: "testmo-ingest".to_owned(),
         now: Some(Arc::new(|| SystemClock.now().as_micros())),
+        ca_file: config.broker.ca_file.clone(),
         ..RabbitMqConfig::new(url.reveal(), delays)
     })
     .await?;

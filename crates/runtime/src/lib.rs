@@ -15,6 +15,7 @@ mod program;
 mod service;
 mod tasks;
 mod telemetry;
+mod tls;
 mod traces;
 
 pub use auth::{Authenticator, RemoteAuthenticator, caller};

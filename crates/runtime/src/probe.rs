@@ -4,22 +4,27 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::{config::Admin, tls::Certificate};
 
 /// Longer than the program itself waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Bytes; an answer names a few checks.
 const MOST: u64 = 64 << 10;
 
-/// What the program at `address` (`admin.listen`) says, and whether that is that it is ready.
+/// What the program that listens there says, and whether that is that it is ready.
 ///
 /// # Errors
-/// There is no such program, or none that answers in time.
-pub(crate) async fn readiness(address: SocketAddr) -> Result<(bool, String), String> {
-    let asked = timeout(PATIENCE, ask(address)).await;
+/// There is no such program, or none that answers in time; a certificate that cannot be read.
+pub(crate) async fn readiness(admin: &Admin) -> Result<(bool, String), String> {
+    let address = admin.listen;
+    let certificate = Certificate::read("admin", admin.cert_file.as_ref(), admin.key_file.as_ref());
+    let certificate = certificate.map_err(|(key, reason)| format!("{key}: {reason}"))?;
+    let asked = timeout(PATIENCE, connect(address, certificate.as_ref())).await;
     let answer =
         asked.map_err(|_| format!("no answer from {address} (admin.listen) within {} s", PATIENCE.as_secs()))?;
     let answer = answer.map_err(|error| format!("cannot ask {address} (admin.listen): {error}"))?;
@@ -28,8 +33,15 @@ pub(crate) async fn readiness(address: SocketAddr) -> Result<(bool, String), Str
     Ok((status == "200", body.trim().to_owned()))
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn connect(address: SocketAddr, certificate: Option<&Certificate>) -> std::io::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    match certificate {
+        Some(certificate) => ask(certificate.connect(stream).await?, address).await,
+        None => ask(stream, address).await,
+    }
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAddr) -> std::io::Result<String> {
     // 1.0: one answer, as it is, and the end of the connection.
     stream.write_all(format!("GET /readyz HTTP/1.0\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
@@ -39,19 +51,50 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{path::Path, sync::Arc};
 
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::Health;
+    use crate::{Health, tls::TlsListener};
 
     async fn asked(health: Health) -> (bool, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let admin = Admin { listen: listener.local_addr().unwrap(), ..Admin::default() };
         tokio::select! {
             _ = axum::serve(listener, health.router()) => unreachable!("it serves for ever"),
-            answer = readiness(address) => answer.unwrap(),
+            answer = readiness(&admin) => answer.unwrap(),
+        }
+    }
+
+    /// Writes a new certificate for 127.0.0.1 and its key.
+    fn certificate(folder: &Path) -> Admin {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&cert_file, made.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        Admin { cert_file: Some(cert_file), key_file: Some(key_file), ..Admin::default() }
+    }
+
+    #[tokio::test]
+    async fn over_tls_the_own_certificate_is_known_and_no_other() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (own, other) = (certificate(folder.path()), certificate(elsewhere.path()));
+        let read = Certificate::read("admin", own.cert_file.as_ref(), own.key_file.as_ref()).unwrap().unwrap();
+        let listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), &read);
+        let listen = axum::serve::Listener::local_addr(&listener).unwrap();
+        let asking = async {
+            let (ready, _) = readiness(&Admin { listen, ..own }).await.unwrap();
+            assert!(ready);
+            let error = readiness(&Admin { listen, ..other }).await.unwrap_err();
+            assert!(error.contains("another certificate"), "{error}");
+            let plain = readiness(&Admin { listen, ..Admin::default() }).await;
+            assert!(plain.is_err(), "{plain:?}");
+        };
+        tokio::select! {
+            _ = axum::serve(listener, Health::default().router()) => unreachable!("it serves for ever"),
+            () = asking => {}
         }
     }
 
@@ -63,7 +106,7 @@ mod tests {
         let (ready, told) = asked(health).await;
         assert!(!ready && told.contains(r#""broker":"gone""#), "{told}");
         let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let error = readiness(nobody).await.unwrap_err();
+        let error = readiness(&Admin { listen: nobody, ..Admin::default() }).await.unwrap_err();
         assert!(error.contains(&nobody.to_string()) && error.contains("admin.listen"), "{error}");
     }
 }

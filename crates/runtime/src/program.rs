@@ -1,14 +1,20 @@
 //! A program: listeners, services behind them, and an orderly end.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, pin::pin, time::Duration};
 
-use axum::{Router, serve::ListenerExt as _};
+use axum::{Router, extract::Request, http::HeaderValue, middleware::map_request, serve::ListenerExt as _};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
-use crate::{Health, Tasks, config::Config, descriptors, traces};
+use crate::{
+    Health, Tasks,
+    config::Config,
+    descriptors,
+    tls::{Certificate, TlsListener},
+    traces,
+};
 
 /// Why a program ended otherwise than asked to.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +28,14 @@ pub enum ProgramError {
         address: SocketAddr,
         /// What the operating system says.
         source: std::io::Error,
+    },
+    /// A certificate that cannot be used.
+    #[error("{key}: {reason}")]
+    Certificate {
+        /// The configuration key.
+        key: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A server failed while running.
     #[error("{name} server failed: {reason}")]
@@ -39,28 +53,49 @@ pub enum ProgramError {
     Impatient(Duration),
 }
 
+/// The listener that a section of the configuration describes.
+macro_rules! listen {
+    ($config:ident, $section:ident) => {
+        listen(
+            stringify!($section),
+            concat!(stringify!($section), ".listen"),
+            $config.$section.listen,
+            $config.$section.cert_file.as_ref(),
+            $config.$section.key_file.as_ref(),
+        )
+    };
+}
+
 /// Open listeners. Bound before anything else, so that a taken port is found out first.
 #[derive(Debug)]
 pub struct Listeners {
     /// For REST and console; only where there is a gateway.
-    pub http: Option<TcpListener>,
+    pub http: Option<Listener>,
     /// For gRPC.
-    pub grpc: Option<TcpListener>,
+    pub grpc: Option<Listener>,
     /// For health and metrics.
-    pub admin: TcpListener,
+    pub admin: Listener,
+}
+
+/// An open listener.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    /// With one it speaks TLS.
+    certificate: Option<Certificate>,
 }
 
 impl Listeners {
     /// Binds what the program serves, once it may have as many connections as it can get.
     ///
     /// # Errors
-    /// An address that cannot be listened on.
+    /// An address that cannot be listened on, or a certificate that cannot be used.
     pub async fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
         descriptors::raise_limit();
         Ok(Self {
-            http: if http { Some(listen("http.listen", config.http.listen).await?) } else { None },
-            grpc: if grpc { Some(listen("grpc.listen", config.grpc.listen).await?) } else { None },
-            admin: listen("admin.listen", config.admin.listen).await?,
+            http: if http { Some(listen!(config, http).await?) } else { None },
+            grpc: if grpc { Some(listen!(config, grpc).await?) } else { None },
+            admin: listen!(config, admin).await?,
         })
     }
 
@@ -69,8 +104,9 @@ impl Listeners {
     /// # Errors
     /// The operating system does not say.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
-        let address = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
-        Ok(Addresses { http: address(&self.http)?, grpc: address(&self.grpc)?, admin: self.admin.local_addr()? })
+        let address =
+            |listener: &Option<Listener>| listener.as_ref().map(|listener| listener.tcp.local_addr()).transpose();
+        Ok(Addresses { http: address(&self.http)?, grpc: address(&self.grpc)?, admin: self.admin.tcp.local_addr()? })
     }
 }
 
@@ -85,8 +121,17 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ProgramError> {
-    TcpListener::bind(address).await.map_err(|source| ProgramError::Listen { key, address, source })
+async fn listen(
+    section: &str,
+    key: &'static str,
+    address: SocketAddr,
+    cert_file: Option<&PathBuf>,
+    key_file: Option<&PathBuf>,
+) -> Result<Listener, ProgramError> {
+    let certificate = Certificate::read(section, cert_file, key_file);
+    let certificate = certificate.map_err(|(key, reason)| ProgramError::Certificate { key, reason })?;
+    let tcp = TcpListener::bind(address).await.map_err(|source| ProgramError::Listen { key, address, source })?;
+    Ok(Listener { tcp, certificate })
 }
 
 /// The services of a process, ready to be served.
@@ -156,18 +201,34 @@ fn flatten(result: Result<Result<(), ProgramError>, tokio::task::JoinError>) -> 
 
 async fn serve_http(
     name: &'static str,
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     closing: CancellationToken,
 ) -> Result<(), ProgramError> {
-    // Waiting for more to send would cost 40 ms where an answer is sent in two parts.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned());
-    server.await.map_err(|error| ProgramError::Server { name, reason: error.to_string() })
+    let ended = closing.cancelled_owned();
+    let served = match &listener.certificate {
+        Some(certificate) => {
+            let listener = TlsListener::new(listener.tcp, certificate);
+            let router = router.layer(map_request(over_tls));
+            axum::serve(listener, router).with_graceful_shutdown(ended).await
+        }
+        None => {
+            // Waiting for more to send would cost 40 ms where an answer is sent in two parts.
+            let listener = listener.tcp.tap_io(|stream| drop(stream.set_nodelay(true)));
+            axum::serve(listener, router).with_graceful_shutdown(ended).await
+        }
+    };
+    served.map_err(|error| ProgramError::Server { name, reason: error.to_string() })
+}
+
+/// As a proxy that ends TLS tells it.
+async fn over_tls(mut request: Request) -> Request {
+    request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    request
 }
 
 async fn serve_grpc(
-    listener: TcpListener,
+    listener: Listener,
     routes: Routes,
     health: Health,
     closing: CancellationToken,
@@ -180,8 +241,12 @@ async fn serve_grpc(
         .map_err(|error| failed(error.to_string()))?;
     let watch = report_health(reporter, health, closing.clone());
     // As above; an answer of over 1 KiB and its trailers are two parts.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = tonic::transport::Server::builder()
+    let incoming = TcpIncoming::from(listener.tcp).with_nodelay(Some(true));
+    let mut server = tonic::transport::Server::builder();
+    if let Some(certificate) = &listener.certificate {
+        server = server.tls_config(certificate.for_grpc()).map_err(|error| failed(error.to_string()))?;
+    }
+    let server = server
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)

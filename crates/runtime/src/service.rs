@@ -118,7 +118,7 @@ impl Context {
     /// An address that is missing or cannot be used.
     pub fn channel(&self, key: &'static str, address: Option<&String>) -> Result<GrpcChannel, Failure> {
         let address = Config::require(key, address)?;
-        Ok(connect(key, address, self.config.services.allow_plaintext)?)
+        Ok(connect(key, address, &self.config.services)?)
     }
 }
 
@@ -152,7 +152,7 @@ fn configuration(arguments: &ArgMatches) -> Result<Config, ConfigError> {
 }
 
 async fn health(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
-    let (ready, told) = probe::readiness(configuration(arguments)?.admin.listen).await?;
+    let (ready, told) = probe::readiness(&configuration(arguments)?.admin).await?;
     writeln!(std::io::stdout(), "{told}")?;
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -51,7 +51,7 @@ struct Traces {
 /// An address that no collector can be reached at; the text names the key.
 pub(crate) fn init(service: &'static str, config: &Config) -> Result<(), String> {
     let Some(address) = &config.traces.otlp_endpoint else { return Ok(()) };
-    let endpoint = grpc::endpoint("traces.otlp_endpoint", address, config.services.allow_plaintext);
+    let endpoint = grpc::endpoint("traces.otlp_endpoint", address, &config.services);
     let channel = endpoint.map_err(|error| error.to_string())?.connect_lazy();
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()

@@ -152,6 +152,7 @@ impl Configuration {
             all_projects,
             projects,
             allow_insecure: webhook.allow_insecure,
+            send_traceparent: webhook.send_traceparent,
             secrets: signing,
             headers,
             filter: webhook.filter,

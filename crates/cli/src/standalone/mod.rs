@@ -127,6 +127,7 @@ async fn connect_broker(config: &Config) -> anyhow::Result<Option<Arc<dyn Broker
     Ok(Some(
         RabbitMq::connect(RabbitMqConfig {
             now: Some(Arc::new(|| SystemClock.now().as_micros())),
+            ca_file: config.broker.ca_file.clone(),
             ..RabbitMqConfig::new(url.reveal(), delays(config))
         })
         .await?,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use async_trait::async_trait;
 use blackbox::receiver::Receiver;
-use domain::{IdSource as _, ManualClock, Secret, SystemClock, SystemIds};
+use domain::{IdSource as _, ManualClock, Secret, SystemClock, SystemIds, TraceContext};
 use proto::internal::v1::{SigningSecret, WebhookConfig};
 use runtime::Resolver;
 use tokio::{
@@ -104,7 +104,8 @@ async fn post(poster: &Poster, url: &str) -> Posted {
 
 async fn post_to(poster: &Poster, webhook: &Webhook) -> Posted {
     let body = Bytes::from_static(b"{}");
-    let letter = Letter { webhook, event_type: "run.created", delivery_id: SystemIds.uuid(), number: 2, body };
+    let trace = TraceContext::fresh(&SystemIds);
+    let letter = Letter { webhook, event_type: "run.created", delivery_id: SystemIds.uuid(), number: 2, body, trace };
     poster.post(&letter).await.unwrap()
 }
 

@@ -212,7 +212,7 @@ fn shown(operation: Operation) -> Operation {
 fn request() -> Value {
     json!({
         "name": "CI", "url": "https://ci.example.com/hook", "type": "generic", "events": ["run.completed"],
-        "projects": [1, 2], "allow_insecure": false, "headers": {"x-api-key": "secret"},
+        "projects": [1, 2], "allow_insecure": false, "send_traceparent": false, "headers": {"x-api-key": "secret"},
         "filter": ["data.result == failed"], "active": true,
     })
 }
@@ -220,7 +220,7 @@ fn request() -> Value {
 fn webhook() -> Value {
     json!({
         "id": 7, "version": 42, "name": "CI", "url": "https://ci.example.com/hook", "type": "generic",
-        "events": ["run.completed"], "projects": [1, 2], "allow_insecure": false, "headers": {"x-api-key": "…"},
+        "events": ["run.completed"], "projects": [1, 2], "allow_insecure": false, "send_traceparent": false, "headers": {"x-api-key": "…"},
         "filter": ["data.result == failed"], "active": true, "inactive_reason": null, "secret": "whsec_…GKYo",
         "secret_id": 2, "previous_secret_expires_at": null, "warnings": [], "created_at": "2026-11-20T10:00:00Z",
         "updated_at": "2026-11-23T08:15:00Z",

@@ -74,6 +74,9 @@ fn as_null(schema: Value) -> Value {
     json!({"type": "null", "description": schema["description"]})
 }
 
+const PROJECTS: &str = "The projects whose events fire it; null: all projects. Empty after the last one was deleted.";
+const SEND_TRACEPARENT: &str = "Whether each delivery tells its W3C trace context in a header `traceparent`.";
+
 /// The members of a webhook; `given` makes the schema of what is the server's to give.
 fn members(given: fn(Value) -> Value) -> Vec<(&'static str, Value)> {
     vec![
@@ -83,14 +86,9 @@ fn members(given: fn(Value) -> Value) -> Vec<(&'static str, Value)> {
         ("url", schema::uri("Where deliveries are posted to.")),
         ("type", schema::choice(TYPES, "What its bodies are made for.")),
         ("events", schema::list(schema::text("An event type or a wildcard."), "What it selects.")),
-        (
-            "projects",
-            schema::or_null(schema::list(
-                schema::id("The id of a project."),
-                "The projects whose events fire it; null: all projects. Empty after the last one was deleted.",
-            )),
-        ),
+        ("projects", schema::or_null(schema::list(schema::id("The id of a project."), PROJECTS))),
         ("allow_insecure", schema::flag("Whether `http://` and certificates that cannot be verified are permitted.")),
+        ("send_traceparent", schema::flag(SEND_TRACEPARENT)),
         (
             "headers",
             json!({"type": "object", "additionalProperties": {"type": "string", "const": "…"},
@@ -163,6 +161,7 @@ fn writable(scope: &str, values: &str) -> Vec<(&'static str, Value)> {
                 "Whether `http://` and certificates that cannot be verified are permitted; only with type `generic`.",
             ),
         ),
+        ("send_traceparent", schema::flag(SEND_TRACEPARENT)),
         ("headers", headers(values)),
         ("filter", schema::or_null(schema::with(filter, "maxItems", 20))),
         ("active", schema::flag("Whether deliveries are sent.")),

@@ -23,6 +23,7 @@ pub(crate) struct WebhookJson {
     /// Null: all projects.
     projects: Option<Vec<i64>>,
     allow_insecure: bool,
+    send_traceparent: bool,
     #[serde(serialize_with = "by_name")]
     headers: Vec<CustomHeader>,
     /// Null: none.
@@ -48,6 +49,7 @@ impl From<v1::Webhook> for WebhookJson {
             events: webhook.events,
             projects: webhook.projects.map(|projects| projects.ids),
             allow_insecure: webhook.allow_insecure,
+            send_traceparent: webhook.send_traceparent,
             headers: webhook.headers,
             filter: Some(webhook.filter).filter(|filter| !filter.is_empty()),
             active: webhook.active,

@@ -11,7 +11,7 @@ pub(crate) fn webhook(id: i64) -> Value {
     json!({
         "headers": {"x-team": "…", "x-api-key": "…"}, "filter": null, "version": 12, "previous_secret_expires_at": null,
         "id": id, "name": "CI", "url": "https://ci.example.com/hook", "type": "generic", "events": ["run.completed"],
-        "projects": null, "allow_insecure": false, "active": true, "inactive_reason": null, "secret": "whsec_…abcd",
+        "projects": null, "allow_insecure": false, "send_traceparent": false, "active": true, "inactive_reason": null, "secret": "whsec_…abcd",
         "secret_id": 2, "warnings": [], "created_at": "2027-01-15T08:00:00Z", "updated_at": "2027-01-15T08:00:01.5Z",
     })
 }
@@ -109,12 +109,12 @@ async fn a_webhook_is_created_as_asked() {
     let api = Api::new();
     let full = json!({
         "name": "Büro", "url": "https://a.example", "type": "generic", "events": ["run.created", "run.completed"],
-        "projects": [3, 1], "allow_insecure": true,
+        "projects": [3, 1], "allow_insecure": true, "send_traceparent": true,
     });
     let made = api.post("/webhooks", &full).await.ok(201).json;
     let own = json!({"name": "Büro", "url": "https://a.example", "projects": [3, 1], "secret": "whsec_whole"});
     assert_eq!(made, json!({"result": with(webhook(41), own)}));
-    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true, filter: [], inactive: false, validate_only: false, headers: [] }"#;
+    let expected = r#"CreateWebhookRequest { name: "Büro", url: "https://a.example", r#type: "generic", events: ["run.created", "run.completed"], projects: Some(ProjectList { ids: [3, 1] }), allow_insecure: true, send_traceparent: true, filter: [], inactive: false, validate_only: false, headers: [] }"#;
     assert_eq!(api.fake.calls(), [expected]);
 
     for (projects, expected) in
@@ -127,7 +127,7 @@ async fn a_webhook_is_created_as_asked() {
     }
     let short = json!({"name": "a", "url": "https://a.example", "type": "slack", "events": ["run.created"]});
     api.post("/webhooks", &short).await.ok(201);
-    assert!(api.fake.calls()[0].contains("projects: None, allow_insecure: false, filter: []"));
+    assert!(api.fake.calls()[0].contains("projects: None, allow_insecure: false, send_traceparent: false, filter: []"));
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn every_wrong_field_is_named() {
     }
     let webhook = json!({"name": "a", "url": "https://a.example", "type": "generic", "events": ["run.created"]});
     let token = json!({"name": "a", "role": "member"});
-    let cases: [(&str, &Value, &str, Value, &str); 34] = [
+    let cases: [(&str, &Value, &str, Value, &str); 35] = [
         ("/webhooks", &webhook, "name", json!(null), "must be a string"),
         ("/webhooks", &webhook, "name", json!(1), "must be a string"),
         ("/webhooks", &webhook, "url", json!({}), "must be a string"),
@@ -141,6 +141,7 @@ async fn every_wrong_field_is_named() {
         ("/webhooks", &webhook, "allow_insecure", json!("yes"), "must be true or false"),
         ("/webhooks", &webhook, "allow_insecure", json!(null), "must be true or false"),
         ("/webhooks", &webhook, "allow_insecure", json!(1), "must be true or false"),
+        ("/webhooks", &webhook, "send_traceparent", json!("01"), "must be true or false"),
         ("/webhooks", &webhook, "Name", json!("a"), "unknown field; known are name, url, type, events, projects, "),
         ("/webhooks", &webhook, "id", json!(7), "is read only; leave it out"),
         ("/webhooks", &webhook, "secret", json!("whsec_x"), "is read only; leave it out"),

@@ -28,6 +28,7 @@ async fn only_what_is_given_is_changed() {
         "r#type: None",
         "events: None",
         "allow_insecure: None",
+        "send_traceparent: None",
         "headers: None",
         "filter: None",
         "active: None",
@@ -49,6 +50,7 @@ async fn only_what_is_given_is_changed() {
         (r#"{"projects":null}"#, "scope: Some(AllProjects(true))"),
         (r#"{"projects":[3,1]}"#, "scope: Some(Projects(ProjectList { ids: [3, 1] }))"),
         (r#"{"allow_insecure":false}"#, "allow_insecure: Some(false)"),
+        (r#"{"send_traceparent":true}"#, "send_traceparent: Some(true)"),
         (
             r#"{"headers":{"x-b":"…","x-a":"1","X-B":"2"}}"#,
             r#"headers: Some([("x-b", "…"), ("x-a", "1"), ("X-B", "2")])"#,
@@ -110,7 +112,7 @@ async fn what_is_read_only_is_refused_by_name() {
     }
     let own = patch(&api, "", &webhook(7).to_string()).await.ok(422);
     assert_eq!(own.json["errors"].as_object().unwrap().len(), 9, "{}", own.text);
-    for field in ["name", "url", "type", "events", "allow_insecure", "headers", "active"] {
+    for field in ["name", "url", "type", "events", "allow_insecure", "send_traceparent", "headers", "active"] {
         patch(&api, "", &json!({field: null}).to_string()).await.refused(422, "validation_failed", &[field]);
     }
     patch(&api, "", r#"{"colour":"red","changes":[]}"#).await.refused(422, "validation_failed", &["changes", "colour"]);

@@ -112,6 +112,7 @@ fn webhook(id: i64) -> v1::Webhook {
         events: vec!["run.completed".into()],
         projects: None,
         allow_insecure: false,
+        send_traceparent: false,
         active: true,
         inactive_reason: String::new(),
         secret: "whsec_…abcd".into(),

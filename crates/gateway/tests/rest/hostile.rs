@@ -39,13 +39,14 @@ const PATHS: [&str; 21] = [
     "/docs.css",
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "PUT"];
-const MEMBERS: [&str; 17] = [
+const MEMBERS: [&str; 18] = [
     "name",
     "url",
     "type",
     "events",
     "projects",
     "allow_insecure",
+    "send_traceparent",
     "headers",
     "filter",
     "active",

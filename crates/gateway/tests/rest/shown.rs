@@ -12,7 +12,7 @@ macro_rules! written_out {
 pub(crate) fn created(request: &v1::CreateWebhookRequest) -> String {
     let headers = list(&request.headers);
     written_out!(
-        request, "CreateWebhookRequest", name, url, r#type, events, projects, allow_insecure, filter, inactive, validate_only;
+        request, "CreateWebhookRequest", name, url, r#type, events, projects, allow_insecure, send_traceparent, filter, inactive, validate_only;
         headers: headers
     )
 }
@@ -23,7 +23,7 @@ pub(crate) fn updated(request: &v1::UpdateWebhookRequest) -> String {
         None => "None".to_owned(),
     };
     written_out!(
-        request, "UpdateWebhookRequest", id, if_version, name, url, r#type, events, allow_insecure, filter, active,
+        request, "UpdateWebhookRequest", id, if_version, name, url, r#type, events, allow_insecure, send_traceparent, filter, active,
         validate_only, scope;
         headers: headers
     )

@@ -33,6 +33,19 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         let rule = "be at least 1, such as 20000; to switch the quota off, set publishing.events_per_second to 0";
         return Err(must("publishing.burst", rule));
     }
+    let Config { http, grpc, admin, .. } = config;
+    for (section, cert_file, key_file) in [
+        ("http", &http.cert_file, &http.key_file),
+        ("grpc", &grpc.cert_file, &grpc.key_file),
+        ("admin", &admin.cert_file, &admin.key_file),
+    ] {
+        for (given, missing, other) in [(cert_file, key_file, "key_file"), (key_file, cert_file, "cert_file")] {
+            if given.is_some() && missing.is_none() {
+                let rule = "be set too: a certificate is of no use without its key, nor a key without it";
+                return Err(must(&format!("{section}.{other}"), rule));
+            }
+        }
+    }
     let auth = &config.auth;
     for (key, value) in [("auth.jwt_issuer", &auth.jwt_issuer), ("auth.jwt_audience", &auth.jwt_audience)] {
         if value.is_some() && auth.jwt_key_file.is_none() {

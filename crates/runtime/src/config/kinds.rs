@@ -42,7 +42,8 @@ impl fmt::Display for Period {
         match self.0.as_millis() {
             millis if !millis.is_multiple_of(1_000) => write!(formatter, "{millis}ms"),
             millis if millis == 0 || !millis.is_multiple_of(60_000) => write!(formatter, "{}s", millis / 1_000),
-            millis => write!(formatter, "{}m", millis / 60_000),
+            millis if !millis.is_multiple_of(3_600_000) => write!(formatter, "{}m", millis / 60_000),
+            millis => write!(formatter, "{}h", millis / 3_600_000),
         }
     }
 }
@@ -191,10 +192,10 @@ mod tests {
 
     #[test]
     fn periods_are_read_and_written() {
-        for text in ["0s", "500ms", "10s", "90s", "2m", "60m"] {
+        for text in ["0s", "500ms", "10s", "90s", "2m", "61m", "120h"] {
             assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
         }
-        assert_eq!("1h".parse::<Period>().unwrap().to_string(), "60m");
+        assert_eq!("60m".parse::<Period>().unwrap().to_string(), "1h");
         for text in ["", "10", "s", "-1s", "1.5s", "2 m", "99999999999999999h"] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }

@@ -214,18 +214,23 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_documented_and_nothing_else_is() {
+    fn every_key_is_documented_with_its_default_and_nothing_else_is() {
         let page = include_str!("../../../../docs/configuration.md");
-        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-        let documented: Vec<&str> = rows.map(|(key, _)| key).filter(|key| key.contains('.')).collect();
-        let schema = Schema::new().unwrap();
-        let known: Vec<&str> = schema.0.iter().map(|(key, _)| key.as_str()).collect();
-        for key in &known {
-            assert!(documented.contains(key), "{key} is not in docs/configuration.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+        let rows = rows.filter(|(key, _)| key.contains('.'));
+        let documented: Vec<(&str, &str)> =
+            rows.map(|(key, rest)| (key, rest.split(" | ").next().unwrap_or_default())).collect();
+        let shown = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => "–".to_owned(),
+            serde_json::Value::String(text) => format!("`{text}`"),
+            other => format!("`{}`", other.to_string().replace(',', ", ")),
+        };
+        let known: Vec<(String, String)> =
+            Schema::new().unwrap().0.into_iter().map(|(key, value)| (key, shown(&value))).collect();
+        for (key, default) in &known {
+            assert!(documented.contains(&(key, default)), "{key} with {default} is not in docs/configuration.md");
         }
-        for key in documented {
-            assert!(known.contains(&key), "{key} of docs/configuration.md is no key");
-        }
+        assert_eq!(documented.len(), known.len(), "docs/configuration.md has what is no key");
     }
 
     #[test]

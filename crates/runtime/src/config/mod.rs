@@ -55,6 +55,10 @@ pub struct Config {
 pub struct Http {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// File of the certificate, with those between it and its root (PEM): then it is TLS that is spoken.
+    pub cert_file: Option<PathBuf>,
+    /// File of the certificate's private key (PEM).
+    pub key_file: Option<PathBuf>,
 }
 
 /// gRPC.
@@ -63,6 +67,10 @@ pub struct Http {
 pub struct Grpc {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// File of the certificate, with those between it and its root (PEM): then it is TLS that is spoken.
+    pub cert_file: Option<PathBuf>,
+    /// File of the certificate's private key (PEM).
+    pub key_file: Option<PathBuf>,
 }
 
 /// Health and metrics.
@@ -71,6 +79,10 @@ pub struct Grpc {
 pub struct Admin {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// File of the certificate, with those between it and its root (PEM): then it is TLS that is spoken.
+    pub cert_file: Option<PathBuf>,
+    /// File of the certificate's private key (PEM).
+    pub key_file: Option<PathBuf>,
 }
 
 /// What is kept on this machine.
@@ -99,6 +111,8 @@ pub struct Broker {
     pub url: Option<SecretUrl>,
     /// File whose text is the password of `url`, which has none then.
     pub password_file: Option<PathBuf>,
+    /// File of further root certificates (PEM) for `amqps://`.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What publishers may do: a quota that each instance has in each process that takes events.
@@ -175,6 +189,8 @@ pub struct Services {
     pub token_file: Option<PathBuf>,
     /// Whether `http://` addresses of other hosts are permitted.
     pub allow_plaintext: bool,
+    /// File of further root certificates (PEM) for `https://` addresses.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Logs.
@@ -203,7 +219,7 @@ macro_rules! default_listen {
     ($($section:ident: $port:literal),+) => { $(
         impl Default for $section {
             fn default() -> Self {
-                Self { listen: SocketAddr::from(([127, 0, 0, 1], $port)) }
+                Self { listen: SocketAddr::from(([127, 0, 0, 1], $port)), cert_file: None, key_file: None }
             }
         }
     )+ };

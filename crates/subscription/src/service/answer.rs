@@ -34,6 +34,7 @@ pub(super) fn webhook(webhook: Webhook, now: Timestamp) -> v1::Webhook {
             Scope::Projects(ids) => Some(v1::ProjectList { ids }),
         },
         allow_insecure: webhook.allow_insecure,
+        send_traceparent: webhook.send_traceparent,
         active: webhook.active,
         inactive_reason: webhook.inactive_reason,
         secret: webhook.secret_masked,

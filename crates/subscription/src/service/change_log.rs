@@ -127,7 +127,7 @@ pub(super) fn differences(before: &Webhook, after: &Webhook, hidden: &[&str]) ->
     changed.map(delta).collect()
 }
 
-fn fields(webhook: &Webhook) -> [(&'static str, serde_json::Value); 10] {
+fn fields(webhook: &Webhook) -> [(&'static str, serde_json::Value); 11] {
     let projects = match &webhook.scope {
         Scope::All => None,
         Scope::Projects(projects) => Some(projects),
@@ -139,6 +139,7 @@ fn fields(webhook: &Webhook) -> [(&'static str, serde_json::Value); 10] {
         ("events", json!(webhook.events)),
         ("projects", json!(projects)),
         ("allow_insecure", json!(webhook.allow_insecure)),
+        ("send_traceparent", json!(webhook.send_traceparent)),
         ("headers", json!(webhook.headers)),
         ("filter", json!(webhook.filter)),
         ("active", json!(webhook.active)),

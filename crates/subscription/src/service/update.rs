@@ -163,6 +163,7 @@ fn draft(old: &Webhook, request: &UpdateWebhookRequest, headers: Vec<CustomHeade
         events: request.events.as_ref().map_or_else(|| old.events.clone(), |list| list.events.clone()),
         projects: request.scope.as_ref().and_then(projects).map(<[i64]>::to_vec),
         allow_insecure: request.allow_insecure.unwrap_or(old.allow_insecure),
+        send_traceparent: request.send_traceparent.unwrap_or(old.send_traceparent),
         headers,
         filter: request.filter.as_ref().map_or_else(|| old.filter.clone(), |list| list.conditions.clone()),
     }
@@ -177,6 +178,7 @@ fn replaced(old: &Webhook, spec: &WebhookSpec) -> Webhook {
         events: texts(&spec.events),
         scope: spec.scope.clone(),
         allow_insecure: spec.allow_insecure,
+        send_traceparent: spec.send_traceparent,
         filter: texts(spec.filter.texts()),
         ..old.clone()
     }

@@ -96,6 +96,7 @@ fn draft(request: CreateWebhookRequest) -> WebhookDraft {
         events: request.events,
         projects: request.projects.map(|projects| projects.ids),
         allow_insecure: request.allow_insecure,
+        send_traceparent: request.send_traceparent,
         headers: request.headers.into_iter().map(header).collect(),
         filter: request.filter,
     }
@@ -114,6 +115,7 @@ fn new(spec: WebhookSpec, active: bool, secret: &Secret, at: Timestamp) -> Webho
         kind: spec.kind.name().to_owned(),
         scope: spec.scope,
         allow_insecure: spec.allow_insecure,
+        send_traceparent: spec.send_traceparent,
         active,
         inactive_reason: String::new(),
         secret_masked: secret.masked(),

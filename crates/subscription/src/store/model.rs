@@ -62,6 +62,8 @@ pub struct Webhook {
     pub scope: Scope,
     /// Whether `http://` and certificates that cannot be verified are permitted.
     pub allow_insecure: bool,
+    /// Whether deliveries tell their trace context in a header `traceparent`.
+    pub send_traceparent: bool,
     /// Names of the further request headers.
     pub headers: Vec<String>,
     /// Conditions over the payload.

@@ -116,6 +116,7 @@ pub(crate) fn sample(id: i64, projects: Option<&[i64]>) -> SealedWebhook {
         events: vec!["run.completed".into(), "case.*".into()],
         scope: projects.map_or(Scope::All, |projects| Scope::Projects(projects.to_vec())),
         allow_insecure: false,
+        send_traceparent: false,
         headers: vec!["authorization".into(), "x-b".into()],
         filter: vec![r#"data.run.name contains "a, {b}""#.into()],
         active: true,

@@ -36,6 +36,7 @@ pub(crate) async fn what_is_replaced_is_read_back(backend: &impl Backend) {
         kind: "slack".into(),
         events: vec!["*".into()],
         allow_insecure: true,
+        send_traceparent: true,
         headers: Vec::new(),
         filter: Vec::new(),
         active: false,

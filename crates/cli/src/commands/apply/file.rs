@@ -43,6 +43,7 @@ pub(super) struct Wanted {
     /// `None`: all.
     pub(super) projects: Option<Vec<i64>>,
     pub(super) allow_insecure: bool,
+    pub(super) send_traceparent: bool,
     /// Name and value; a value is never shown, wherever it comes from.
     pub(super) headers: Vec<(String, Text)>,
     pub(super) filter: Vec<Text>,
@@ -89,6 +90,7 @@ impl Wanted {
             ("events", texts(&self.events)),
             ("projects", json!(self.projects)),
             ("allow_insecure", json!(self.allow_insecure)),
+            ("send_traceparent", json!(self.send_traceparent)),
             ("headers", Json::Object(headers)),
             ("filter", texts(&self.filter)),
             ("active", json!(self.active)),
@@ -189,6 +191,7 @@ webhooks:
     events: [run.completed, "case.*"]
     projects: [2, 1]
     allow_insecure: true
+    send_traceparent: true
     headers:
       X-Token: {env: TOKEN}
       X-Team: qa
@@ -205,14 +208,14 @@ webhooks:
         let body: Vec<Json> = webhooks.iter().map(|webhook| Json::Object(webhook.fields())).collect();
         let expected = json!([{
             "url": "https://ci.example.com/in/hunter2", "type": "slack", "events": ["run.completed", "case.*"],
-            "projects": [2, 1], "allow_insecure": true, "headers": {"X-Token": "hunter2", "X-Team": "qa"},
+            "projects": [2, 1], "allow_insecure": true, "send_traceparent": true, "headers": {"X-Token": "hunter2", "X-Team": "qa"},
             "filter": ["data.result == failed", "project.id == 1"], "active": false
         }, {
             "url": "https://a.example/", "type": "generic", "events": ["*"], "projects": null,
-            "allow_insecure": false, "headers": {}, "filter": [], "active": true
+            "allow_insecure": false, "send_traceparent": false, "headers": {}, "filter": [], "active": true
         }]);
         assert_eq!(Json::from(body), expected);
-        assert_eq!((webhooks[0].name.as_str(), webhooks[0].line, webhooks[1].line), ("CI failures", 3, 16));
+        assert_eq!((webhooks[0].name.as_str(), webhooks[0].line, webhooks[1].line), ("CI failures", 3, 17));
         assert!(!format!("{webhooks:?}").contains("hunter2"));
     }
 
@@ -235,14 +238,14 @@ webhooks:
             ("url", "must not lead to a private address", 4),
             ("type", "is wrong", 5),
             ("projects", "0 is not a project id", 7),
-            ("headers", "`x-team` is not possible", 11),
-            ("headers.X-Token", "is too long", 10),
-            ("headers", "too many", 9),
-            ("filter", "`project.id == 1`: no such field", 14),
-            ("filter", "`project.id` is wrong, as `project.id == 1`; try `data.result == failed`", 14),
-            ("filter", "condition 2 has no value, as in `data.result == failed`", 14),
-            ("filter", "condition 3 is one too many", 12),
-            ("filter", "too many", 12),
+            ("headers", "`x-team` is not possible", 12),
+            ("headers.X-Token", "is too long", 11),
+            ("headers", "too many", 10),
+            ("filter", "`project.id == 1`: no such field", 15),
+            ("filter", "`project.id` is wrong, as `project.id == 1`; try `data.result == failed`", 15),
+            ("filter", "condition 2 has no value, as in `data.result == failed`", 15),
+            ("filter", "condition 3 is one too many", 13),
+            ("filter", "too many", 13),
             ("events", "`run.completed` is nothing", 6),
             ("name", "is taken", 3),
             ("secret", "is nothing of the file's", 3),

@@ -10,8 +10,8 @@ use super::{
     yaml::{Member, Mistake, Node, Value, shown},
 };
 
-const FIELDS: [&str; 9] =
-    ["name", "url", "type", "events", "projects", "allow_insecure", "headers", "filter", "active"];
+const FIELDS: [&str; 10] =
+    ["name", "url", "type", "events", "projects", "allow_insecure", "send_traceparent", "headers", "filter", "active"];
 
 /// Reads the tree. What it answers means something only if there was no mistake.
 pub(super) struct Reader<'a> {
@@ -91,6 +91,7 @@ impl<'a> Reader<'a> {
             events: take("events").map(|(field, node)| self.texts(field, node)).unwrap_or_default(),
             projects: take("projects").and_then(|(_, node)| self.projects(node)),
             allow_insecure: take("allow_insecure").is_some_and(|(field, node)| self.flag(field, &node)),
+            send_traceparent: take("send_traceparent").is_some_and(|(field, node)| self.flag(field, &node)),
             headers: take("headers").map(|(_, node)| self.headers(node)).unwrap_or_default(),
             filter: take("filter").map(|(field, node)| self.texts(field, node)).unwrap_or_default(),
             active: take("active").is_none_or(|(field, node)| self.flag(field, &node)),

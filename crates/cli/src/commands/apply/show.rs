@@ -90,6 +90,9 @@ fn created(wanted: &Wanted) -> Vec<String> {
     if wanted.allow_insecure {
         lines.push("allow_insecure: true".to_owned());
     }
+    if wanted.send_traceparent {
+        lines.push("send_traceparent: true".to_owned());
+    }
     if !wanted.headers.is_empty() {
         let names: Vec<String> = wanted.headers.iter().map(|(name, _)| escape(name)).collect();
         lines.push(format!("headers: {} (values not shown)", names.join(", ")));

@@ -23,6 +23,7 @@ pub(super) struct Draft {
     /// Ids of projects that are not offered, as they were written.
     pub(super) other_projects: String,
     pub(super) allow_insecure: bool,
+    pub(super) send_traceparent: bool,
     /// A header a line.
     pub(super) headers: String,
     /// A condition a line.
@@ -51,6 +52,7 @@ impl Draft {
             projects: webhook.projects.as_ref().map(|projects| projects.ids.clone()).unwrap_or_default(),
             other_projects: String::new(),
             allow_insecure: webhook.allow_insecure,
+            send_traceparent: webhook.send_traceparent,
             headers: webhook.headers.iter().map(header).collect::<Vec<_>>().join("\n"),
             filter: webhook.filter.join("\n"),
             version: webhook.version,
@@ -64,6 +66,7 @@ impl Draft {
             url: fields.text("url").trim().to_owned(),
             // The form hides the box for other types, ticked or not.
             allow_insecure: fields.has("allow_insecure") && kind == "generic",
+            send_traceparent: fields.has("send_traceparent"),
             kind,
             events: fields.all("events").map(str::to_owned).collect(),
             all_projects: visitor.is_system_admin() && fields.text("scope") == "all",
@@ -117,6 +120,7 @@ impl Draft {
             events: self.events.clone(),
             projects: self.scope()?,
             allow_insecure: self.allow_insecure,
+            send_traceparent: self.send_traceparent,
             headers: self.headers()?,
             filter: self.filter(),
             inactive: false,
@@ -136,6 +140,7 @@ impl Draft {
             events: Some(EventList { events: self.events.clone() }),
             scope: Some(scope),
             allow_insecure: Some(self.allow_insecure),
+            send_traceparent: Some(self.send_traceparent),
             headers: Some(CustomHeaderList { headers: self.headers()? }),
             filter: Some(FilterList { conditions: self.filter() }),
             active: None,

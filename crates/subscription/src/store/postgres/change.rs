@@ -133,19 +133,20 @@ impl Change for PostgresChange {
         sqlx::query(
             "INSERT INTO webhooks (instance, id, version, deleted, name, url, kind, events, projects, allow_insecure, \
              headers, filter, active, inactive_reason, secret, secret_masked, previous_secret_expires_at, search, \
-             created_at, updated_at, endpoint_since, secret_id) \
+             created_at, updated_at, endpoint_since, secret_id, send_traceparent) \
              SELECT $1, written.* FROM json_to_recordset($2::json) AS written (id bigint, version bigint, \
              deleted boolean, name text, url text, kind text, events text[], projects bigint[], \
              allow_insecure boolean, headers text[], filter text[], active boolean, inactive_reason text, \
              secret bytea, secret_masked text, previous_secret_expires_at bigint, search text, created_at bigint, \
-             updated_at bigint, endpoint_since bigint, secret_id bigint) \
+             updated_at bigint, endpoint_since bigint, secret_id bigint, send_traceparent boolean) \
              ON CONFLICT (id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted, \
              name = excluded.name, url = excluded.url, kind = excluded.kind, events = excluded.events, \
              projects = excluded.projects, allow_insecure = excluded.allow_insecure, headers = excluded.headers, \
              filter = excluded.filter, active = excluded.active, inactive_reason = excluded.inactive_reason, \
              secret = excluded.secret, secret_masked = excluded.secret_masked, \
              previous_secret_expires_at = excluded.previous_secret_expires_at, search = excluded.search, \
-             updated_at = excluded.updated_at, endpoint_since = excluded.endpoint_since, secret_id = excluded.secret_id",
+             updated_at = excluded.updated_at, endpoint_since = excluded.endpoint_since, secret_id = excluded.secret_id, \
+             send_traceparent = excluded.send_traceparent",
         )
         .bind(self.instance.as_str())
         .bind(&rows)

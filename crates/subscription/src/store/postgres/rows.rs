@@ -8,7 +8,7 @@ use super::super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWeb
 macro_rules! webhook_columns {
     () => {
         "id, version, name, url, kind, events, projects, allow_insecure, headers, filter, active, inactive_reason, \
-         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since, secret_id"
+         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since, secret_id, send_traceparent"
     };
 }
 
@@ -32,6 +32,7 @@ pub(super) fn webhook(row: &PgRow) -> Result<Webhook, StoreError> {
         events: row.try_get("events")?,
         scope: schema::scope(row.try_get("projects")?),
         allow_insecure: row.try_get("allow_insecure")?,
+        send_traceparent: row.try_get("send_traceparent")?,
         headers: row.try_get("headers")?,
         filter: row.try_get("filter")?,
         active: row.try_get("active")?,

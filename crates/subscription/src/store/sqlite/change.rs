@@ -158,15 +158,16 @@ async fn put_webhook(
     sqlx::query(
         "INSERT INTO webhooks (instance, id, version, deleted, name, url, kind, events, projects, allow_insecure, \
          headers, filter, active, inactive_reason, secret, secret_masked, previous_secret_expires_at, search, \
-         created_at, updated_at, endpoint_since, secret_id) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
+         created_at, updated_at, endpoint_since, secret_id, send_traceparent) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23) \
          ON CONFLICT (id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted, \
          name = excluded.name, url = excluded.url, kind = excluded.kind, events = excluded.events, \
          projects = excluded.projects, allow_insecure = excluded.allow_insecure, headers = excluded.headers, \
          filter = excluded.filter, active = excluded.active, inactive_reason = excluded.inactive_reason, \
          secret = excluded.secret, secret_masked = excluded.secret_masked, \
          previous_secret_expires_at = excluded.previous_secret_expires_at, search = excluded.search, \
-         updated_at = excluded.updated_at, endpoint_since = excluded.endpoint_since, secret_id = excluded.secret_id",
+         updated_at = excluded.updated_at, endpoint_since = excluded.endpoint_since, secret_id = excluded.secret_id, \
+             send_traceparent = excluded.send_traceparent",
     )
     .bind(instance.as_str())
     .bind(row.id)
@@ -190,6 +191,7 @@ async fn put_webhook(
     .bind(row.updated_at)
     .bind(row.endpoint_since)
     .bind(row.secret_id)
+    .bind(row.send_traceparent)
     .execute(transaction)
     .await?;
     Ok(())

@@ -11,7 +11,7 @@ use super::{
 macro_rules! webhook_columns {
     () => {
         "id, version, name, url, kind, events, projects, allow_insecure, headers, filter, active, inactive_reason, \
-         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since, secret_id"
+         secret_masked, previous_secret_expires_at, created_at, updated_at, endpoint_since, secret_id, send_traceparent"
     };
 }
 
@@ -38,6 +38,7 @@ pub(super) fn webhook(row: &SqliteRow) -> Result<Webhook, StoreError> {
         events: list(&what, row, "events")?,
         scope: schema::scope(optional_list(&what, row, "projects")?),
         allow_insecure: row.try_get("allow_insecure")?,
+        send_traceparent: row.try_get("send_traceparent")?,
         headers: list(&what, row, "headers")?,
         filter: list(&what, row, "filter")?,
         active: row.try_get("active")?,

@@ -1,0 +1,173 @@
+//! TLS of the program's own listeners.
+
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{
+    TlsAcceptor, TlsConnector, client,
+    rustls::{
+        ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    },
+    server::TlsStream,
+};
+use tonic::transport::{Identity, ServerTlsConfig};
+
+/// How long a client may take until its connection is encrypted.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Connections that are not encrypted yet, at once; further ones wait to be accepted.
+const HANDSHAKES: usize = 1_024;
+
+/// A certificate with its key, or why there is none: the key of the configuration and what is wrong.
+type Read<T> = Result<T, (String, String)>;
+
+/// What a listener proves itself with.
+#[derive(Clone)]
+pub(crate) struct Certificate {
+    chain: Vec<CertificateDer<'static>>,
+    config: Arc<ServerConfig>,
+    identity: Identity,
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Certificate").field("chain", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+impl Certificate {
+    /// Of the files that `section.cert_file` and `section.key_file` name, in PEM; `None`: they name none.
+    pub(crate) fn read(section: &str, cert_file: Option<&PathBuf>, key_file: Option<&PathBuf>) -> Read<Option<Self>> {
+        let (Some(cert_file), Some(key_file)) = (cert_file, key_file) else { return Ok(None) };
+        let (of_cert, of_key) = (format!("{section}.cert_file"), format!("{section}.key_file"));
+        let text = |key: &String, file: &PathBuf| {
+            fs::read(file).map_err(|error| (key.clone(), format!("cannot read {}: {error}", file.display())))
+        };
+        let (cert_pem, key_pem) = (text(&of_cert, cert_file)?, text(&of_key, key_file)?);
+        let chain = CertificateDer::pem_slice_iter(&cert_pem).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| (of_cert.clone(), format!("must be certificates in PEM: {error}")))?;
+        if chain.is_empty() {
+            return Err((of_cert, "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&key_pem);
+        let key =
+            key.map_err(|_| (of_key.clone(), "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)".to_owned()))?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain.clone(), key));
+        let mut config = config.map_err(|error| (of_key, format!("does not go with {of_cert}: {error}")))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(Self { chain, config: Arc::new(config), identity: Identity::from_pem(cert_pem, key_pem) }))
+    }
+
+    /// For a gRPC server.
+    pub(crate) fn for_grpc(&self) -> ServerTlsConfig {
+        ServerTlsConfig::new().identity(self.identity.clone()).timeout(HANDSHAKE)
+    }
+
+    /// Connects to the listener that shows exactly this certificate, whatever name is in it.
+    pub(crate) async fn connect(&self, stream: TcpStream) -> std::io::Result<client::TlsStream<TcpStream>> {
+        let provider = Arc::new(ring::default_provider());
+        let own = self.chain.first().cloned().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let known = Arc::new(Known { own, provider: Arc::clone(&provider) });
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(std::io::Error::other)?.dangerous().with_custom_certificate_verifier(known);
+        let name = ServerName::from(stream.peer_addr()?.ip());
+        TlsConnector::from(Arc::new(config.with_no_client_auth())).connect(name, stream).await
+    }
+}
+
+/// Takes one certificate, and no other.
+#[derive(Debug)]
+struct Known {
+    own: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if *shown == self.own {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(Error::General("it shows another certificate than the configured one".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+type Handshake = BoxFuture<'static, Option<(TlsStream<TcpStream>, SocketAddr)>>;
+
+/// Connections over TLS. One that takes long to begin keeps no other waiting.
+pub(crate) struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    handshakes: FuturesUnordered<Handshake>,
+}
+
+impl TlsListener {
+    pub(crate) fn new(listener: TcpListener, certificate: &Certificate) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::clone(&certificate.config));
+        Self { listener, acceptor, handshakes: FuturesUnordered::new() }
+    }
+
+    fn begin(&self, stream: TcpStream, address: SocketAddr) {
+        // As without TLS: see `serve_http`.
+        let _ = stream.set_nodelay(true);
+        let handshake = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream));
+        self.handshakes.push(Box::pin(async move { Some((handshake.await.ok()?.ok()?, address)) }));
+    }
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            tokio::select! {
+                // By way of the trait, which waits where there are no descriptors left.
+                (stream, address) = axum::serve::Listener::accept(&mut self.listener),
+                    if self.handshakes.len() < HANDSHAKES => self.begin(stream, address),
+                Some(ended) = self.handshakes.next(), if !self.handshakes.is_empty() => {
+                    if let Some(connection) = ended {
+                        return connection;
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
