@@ -10,7 +10,7 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
 /// Where the services are, each such as `http://127.0.0.1:50051`.
@@ -50,14 +50,14 @@ impl Interceptor for Bearer {
 }
 
 impl Grpc {
-    /// Clients of the services at `addresses`.
+    /// Clients of the services at `addresses`; `root` is the certificate (PEM) that `https://` is trusted by.
     #[must_use]
-    pub fn new(addresses: &Addresses, token: Option<&str>) -> Self {
+    pub fn new(addresses: &Addresses, token: Option<&str>, root: Option<&str>) -> Self {
         let bearer = token.map(|token| format!("Bearer {token}").parse().expect("a token in ASCII"));
         Self {
-            ingest: channel(&addresses.ingest),
-            subscription: channel(&addresses.subscription),
-            history: channel(&addresses.history),
+            ingest: channel(&addresses.ingest, root),
+            subscription: channel(&addresses.subscription, root),
+            history: channel(&addresses.history, root),
             bearer: Bearer(bearer),
         }
     }
@@ -100,7 +100,11 @@ impl Grpc {
     }
 }
 
-fn channel(address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(address.to_owned()).expect("an address like http://127.0.0.1:50051");
+pub(crate) fn channel(address: &str, root: Option<&str>) -> Channel {
+    let mut endpoint = Endpoint::from_shared(address.to_owned()).expect("an address like http://127.0.0.1:50051");
+    if let Some(root) = root {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(root));
+        endpoint = endpoint.tls_config(tls).expect("a certificate that may sign");
+    }
     endpoint.connect_timeout(Duration::from_secs(5)).connect_lazy()
 }

@@ -13,6 +13,7 @@
 //! | [`servers`] | PostgreSQL and RabbitMQ |
 //! | [`receiver`] | the endpoint that webhooks post to |
 //! | [`product`] | the programs under test, in embedded or distributed mode |
+//! | [`prometheus`] | who watches a product |
 //! | [`rest`], [`grpc`], [`publisher`], [`browser`] | clients |
 //! | [`collector`] | where traces are told |
 //! | [`jwt`] | tokens as Testmo core signs them |
@@ -35,6 +36,7 @@ pub mod outage;
 pub mod ports;
 pub mod process;
 pub mod product;
+pub mod prometheus;
 pub mod publisher;
 pub mod random;
 pub mod receiver;

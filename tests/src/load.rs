@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::v1::Event;
 use tokio::task::JoinHandle;
 
 use crate::{events, publisher::Publisher, wait::pause};
@@ -78,6 +79,20 @@ pub async fn open_loop(rate: u32, period: Duration, rest: Duration, mut publish:
         publish(usize::try_from(number).expect("a small number"), due).await;
     }
     pause(rest).await;
+}
+
+/// Publishes events of its own until it is stopped, each until it is accepted, whatever becomes of the server meanwhile;
+/// all of them.
+pub async fn publish_until(publisher: Publisher, stopped: Arc<AtomicBool>, patience: Duration) -> Vec<Event> {
+    let (mut published, mut due) = (Vec::new(), Instant::now());
+    while !stopped.load(Ordering::Relaxed) {
+        let event = events::many(1).remove(0);
+        publisher.publish_all(std::slice::from_ref(&event), 1, patience).await;
+        published.push(event);
+        due += PACE;
+        pause(due.saturating_duration_since(Instant::now())).await;
+    }
+    published
 }
 
 fn lock(published: &Mutex<Vec<Published>>) -> MutexGuard<'_, Vec<Published>> {

@@ -12,10 +12,10 @@ use tonic::{
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
-use crate::wait::pause;
+use crate::{grpc, wait::pause};
 
 /// Between two tries of what was answered UNAVAILABLE.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -31,8 +31,13 @@ impl Publisher {
     /// A client that connects when it is first used, and again whenever it must.
     #[must_use]
     pub fn new(address: &str, token: Option<&str>) -> Self {
-        let endpoint = Endpoint::from_shared(address.to_owned()).expect("an address like http://127.0.0.1:50051");
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).connect_lazy();
+        Self::over_tls(address, token, None)
+    }
+
+    /// The same; `root` is the certificate (PEM) that `https://` is trusted by.
+    #[must_use]
+    pub fn over_tls(address: &str, token: Option<&str>, root: Option<&str>) -> Self {
+        let channel = grpc::channel(address, root);
         let authorization = token.map(|token| format!("Bearer {token}").parse().expect("a token in ASCII"));
         Self { channel, authorization }
     }

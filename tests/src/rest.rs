@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, pki_types::ServerName},
+};
 
 /// How long a request may take; no answer of the product should come near it.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,6 +30,8 @@ pub struct Rest {
     address: SocketAddr,
     token: Option<String>,
     headers: Vec<(&'static str, String)>,
+    /// With it, TLS is spoken.
+    trust: Option<Arc<ClientConfig>>,
 }
 
 /// An answer.
@@ -78,13 +88,19 @@ impl Rest {
     /// A client of the server at `address`.
     #[must_use]
     pub fn new(address: SocketAddr, token: Option<&str>) -> Self {
-        Self { address, token: token.map(str::to_owned), headers: Vec::new() }
+        Self { address, token: token.map(str::to_owned), headers: Vec::new(), trust: None }
+    }
+
+    /// The same client over TLS, if there is somebody to trust.
+    #[must_use]
+    pub fn over_tls(self, trust: Option<Arc<ClientConfig>>) -> Self {
+        Self { trust, ..self }
     }
 
     /// The same server with another token, or none.
     #[must_use]
     pub fn with_token(&self, token: Option<&str>) -> Self {
-        Self::new(self.address, token)
+        Self::new(self.address, token).over_tls(self.trust.clone())
     }
 
     /// The same client, which sends this header with each request.
@@ -154,15 +170,28 @@ impl Rest {
         }
         let body = body.map(|(_, bytes)| bytes).unwrap_or_default();
         let request = request.body(Full::new(body)).map_err(io::Error::other)?;
-        match tokio::time::timeout(TIMEOUT, exchange(self.address, request)).await {
+        match tokio::time::timeout(TIMEOUT, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:?}", start.elapsed()))),
         }
     }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> io::Result<Answer> {
+        let stream = TcpStream::connect(self.address).await?;
+        match &self.trust {
+            Some(trust) => {
+                let name = ServerName::from(self.address.ip());
+                exchange(TlsConnector::from(Arc::clone(trust)).connect(name, stream).await?, request).await
+            }
+            None => exchange(stream, request).await,
+        }
+    }
 }
 
-async fn exchange(address: SocketAddr, request: Request<Full<Bytes>>) -> io::Result<Answer> {
-    let stream = TcpStream::connect(address).await?;
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> io::Result<Answer> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let connection = crate::spawn(connection);

@@ -134,8 +134,8 @@ pub(super) fn start(program: Program, placement: &Placement, folder: &Path) -> P
 }
 
 /// Waits until the program's readiness check says yes; panics with its log if it ends first.
-pub(super) async fn wait_ready(program: Program, process: &mut Process, admin: SocketAddr) {
-    let client = Rest::new(admin, None);
+pub(super) async fn wait_ready(program: Program, process: &mut Process, client: Rest) {
+    let admin = client.address();
     let mut last = String::from("no answer");
     let what = format!("{program} is ready (/readyz on {admin}); see its log below");
     eventually(READY, what, async || {

@@ -1,6 +1,7 @@
 //! The programs under test, in either mode.
 
 mod aging;
+mod backup;
 mod files;
 mod filling;
 mod keeper;
@@ -8,10 +9,12 @@ mod launch;
 mod preparation;
 mod settings;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio_rustls::rustls::ClientConfig;
 
+pub use backup::Backup;
 use files::{read_secret, tail};
 use launch::{Placement, READY, wait_ready};
 pub use launch::{Program, Service};
@@ -22,6 +25,7 @@ use crate::{
     grpc::{Addresses, Grpc},
     process::Process,
     publisher::Publisher,
+    receiver::Authority,
     rest::Rest,
     run,
     servers::{self, Database, VirtualHost},
@@ -73,6 +77,8 @@ pub struct Product {
     publisher_token: String,
     database: Option<Database>,
     broker: Option<VirtualHost>,
+    /// Whose certificates it shows.
+    authority: Option<Arc<Authority>>,
 }
 
 impl Product {
@@ -102,7 +108,7 @@ impl Product {
     /// A REST client with any token.
     #[must_use]
     pub fn rest(&self, token: Option<&str>) -> Rest {
-        Rest::new(self.placements[&self.keeper().into()].ports.http_address(), token)
+        Rest::new(self.placements[&self.keeper().into()].ports.http_address(), token).over_tls(self.trust())
     }
 
     /// A gRPC client that publishes with the publisher's token.
@@ -116,13 +122,15 @@ impl Product {
     pub fn publishers(&self) -> Vec<Publisher> {
         let takes = |program: &&Program| matches!(program.service, Service::Ingest | Service::Standalone);
         let programs = self.programs.iter().filter(takes);
-        programs.map(|program| Publisher::new(&self.address_of(*program), Some(&self.publisher_token))).collect()
+        let root = self.root();
+        let publisher = |address: String| Publisher::over_tls(&address, Some(&self.publisher_token), root.as_deref());
+        programs.map(|program| publisher(self.address_of(*program))).collect()
     }
 
     /// A gRPC client that publishes with any token.
     #[must_use]
     pub fn publisher_with(&self, token: Option<&str>) -> Publisher {
-        Publisher::new(&self.publish_address(), token)
+        Publisher::over_tls(&self.publish_address(), token, self.root().as_deref())
     }
 
     /// Where events are published to, such as `http://127.0.0.1:50051`.
@@ -139,7 +147,7 @@ impl Product {
             subscription: self.grpc_address(Service::Subscription),
             history: self.grpc_address(Service::History),
         };
-        Grpc::new(&addresses, token)
+        Grpc::new(&addresses, token, self.root().as_deref())
     }
 
     /// Where the services of a program are; embedded, all are in one.
@@ -148,7 +156,18 @@ impl Product {
     }
 
     fn address_of(&self, program: impl Into<Program>) -> String {
-        format!("http://127.0.0.1:{}", self.placements[&program.into()].ports.grpc)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.placements[&program.into()].ports.grpc)
+    }
+
+    /// What is trusted where it speaks TLS.
+    fn trust(&self) -> Option<Arc<ClientConfig>> {
+        self.authority.as_ref().map(|authority| authority.client())
+    }
+
+    /// The same in PEM.
+    fn root(&self) -> Option<String> {
+        self.authority.as_ref().map(|authority| authority.pem())
     }
 
     /// The first administrator's token.
@@ -199,13 +218,25 @@ impl Product {
     /// A client of a program's `/metrics` and health checks.
     #[must_use]
     pub fn health(&self, program: impl Into<Program>) -> Rest {
-        Rest::new(self.placements[&program.into()].ports.admin_address(), None)
+        Rest::new(self.placements[&program.into()].ports.admin_address(), None).over_tls(self.trust())
     }
 
     /// What a program is configured with, such as the text of `database.url`.
     #[must_use]
     pub fn setting(&self, program: impl Into<Program>, key: &str) -> Option<&str> {
         self.placements[&program.into()].settings.get(key)
+    }
+
+    /// The programs that it consists of, whether they run or not.
+    #[must_use]
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
+    /// Its database (distributed mode).
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
     }
 
     /// Changes the configuration of all programs, from their next start on.
@@ -280,8 +311,9 @@ impl Product {
     }
 
     async fn wait_ready(&mut self, program: Program) {
+        let health = self.health(program);
         let process = self.processes.get_mut(&program).expect("a program that was started");
-        wait_ready(program, process, self.placements[&program].ports.admin_address()).await;
+        wait_ready(program, process, health).await;
     }
 
     /// Embedded, the first start writes the tokens; distributed, the administrator makes the publisher's.

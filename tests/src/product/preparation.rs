@@ -1,14 +1,16 @@
 //! How a product is to run: its settings, its servers, and how many programs of each service there are.
 
-use std::{collections::BTreeMap, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::ExitStatus, sync::Arc, time::Duration};
 
 use super::{
-    Mode, Product, Program, Service, Settings,
+    Backup, Mode, Product, Program, Service, Settings,
     files::write_secret,
     launch::{Placement, Ports},
 };
 use crate::{
-    random, run,
+    random,
+    receiver::Authority,
+    run,
     servers::{self, Database, VirtualHost},
 };
 
@@ -19,11 +21,21 @@ pub struct Preparation {
     copies: BTreeMap<Service, usize>,
     broker: Option<VirtualHost>,
     database: Option<Database>,
+    backup: Option<Arc<Backup>>,
+    authority: Option<Arc<Authority>>,
 }
 
 impl Preparation {
     pub(super) fn new(mode: Mode) -> Self {
-        Self { mode, settings: Settings::for_tests(), copies: BTreeMap::new(), broker: None, database: None }
+        Self {
+            mode,
+            settings: Settings::for_tests(),
+            copies: BTreeMap::new(),
+            broker: None,
+            database: None,
+            backup: None,
+            authority: None,
+        }
     }
 
     /// Sets a configuration key, such as `delivery.timeout`; lists and numbers as TOML, strings as they are.
@@ -58,6 +70,20 @@ impl Preparation {
     #[must_use]
     pub fn database(mut self, database: Database) -> Self {
         self.database = Some(database);
+        self
+    }
+
+    /// Has every listener speak TLS, with a certificate of this authority.
+    #[must_use]
+    pub fn over_tls(mut self, authority: &Arc<Authority>) -> Self {
+        self.authority = Some(Arc::clone(authority));
+        self
+    }
+
+    /// Makes it of a backup, in a new place.
+    #[must_use]
+    pub fn restored(mut self, backup: &Arc<Backup>) -> Self {
+        self.backup = Some(Arc::clone(backup));
         self
     }
 
@@ -98,6 +124,18 @@ impl Preparation {
         (database, broker)
     }
 
+    /// Certificates for all listeners, if they are to have any.
+    fn take_certificates(&mut self, folder: &Path) {
+        let Some(authority) = &self.authority else { return };
+        authority.issue(folder);
+        for section in ["http", "grpc", "admin"] {
+            for (key, file) in [("cert_file", "cert.pem"), ("key_file", "key.pem")] {
+                self.settings.set_default(&format!("{section}.{key}"), &folder.join(file).display().to_string());
+            }
+        }
+        self.settings.set_default("services.ca_file", &authority.file());
+    }
+
     /// Chooses ports and writes the files that the configuration names.
     async fn place(mut self) -> Product {
         let folder = run::folder(match self.mode {
@@ -110,19 +148,30 @@ impl Preparation {
             .flat_map(|service| (1..=copies(service)).map(|number| Program { service: *service, number }))
             .collect();
         let ports: BTreeMap<_, _> = programs.iter().map(|program| (*program, Ports::free())).collect();
+        self.take_certificates(&folder);
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
         let mut admin_token = String::new();
         let mut database = None;
         let mut broker = None;
         if self.mode == Mode::Distributed {
             admin_token = format!("tmwh_{}", random::hex40());
             (database, broker) = self.take_servers().await;
+            if let (Some(backup), Some(database)) = (&self.backup, &database) {
+                let key = backup.restore_database(database, &folder).await;
+                self.settings.set("secrets.key_file", &key);
+            }
             let secret = |name: &str, text: &str| write_secret(&folder, name, text);
             self.settings.set_default("auth.bootstrap_token_file", &secret("bootstrap.token", &admin_token));
-            self.settings.set_default("secrets.key_file", &secret("secrets.key", &random::key()));
+            if !self.settings.has("secrets.key_file") {
+                self.settings.set("secrets.key_file", &secret("secrets.key", &random::key()));
+            }
             self.settings.set_default("services.token_file", &secret("services.token", &random::hex40()));
-            let address = |service: Service| format!("http://127.0.0.1:{}", ports[&service.into()].grpc);
+            let address = |service: Service| format!("{scheme}://127.0.0.1:{}", ports[&service.into()].grpc);
             self.settings.set_default("services.subscription", &address(Service::Subscription));
             self.settings.set_default("services.history", &address(Service::History));
+        }
+        if let (Mode::Embedded, Some(backup)) = (self.mode, &self.backup) {
+            backup.restore_data(&folder);
         }
         let placements = ports
             .into_iter()
@@ -145,6 +194,7 @@ impl Preparation {
             publisher_token: String::new(),
             database,
             broker,
+            authority: self.authority,
         }
     }
 }

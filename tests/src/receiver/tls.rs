@@ -1,11 +1,15 @@
-//! Certificates for receivers that speak TLS.
+//! Certificates for receivers and for a product that speak TLS.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+    rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
 use crate::run;
@@ -37,10 +41,35 @@ impl Authority {
         Self { issuer, file }
     }
 
-    /// What to give the product as `delivery.ca_file`.
+    /// What to give the product as one of its `ca_file`s.
     #[must_use]
     pub fn file(&self) -> String {
         self.file.display().to_string()
+    }
+
+    /// Its certificate in PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// Writes a certificate for this machine, and its key, into a folder: `cert.pem`, `key.pem`.
+    pub fn issue(&self, folder: &Path) {
+        let key = KeyPair::generate().expect("a new key");
+        let params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("addresses");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
+        fs::write(folder.join("cert.pem"), certificate.pem()).expect("room for it");
+        fs::write(folder.join("key.pem"), key.serialize_pem()).expect("room for it");
+    }
+
+    /// Trusts what this authority has signed, and nothing else.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate that may sign");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().expect("the provider knows the default versions");
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// Speaks TLS with a certificate that this authority has signed for a host or address.

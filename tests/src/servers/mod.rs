@@ -56,7 +56,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 /// The first of `candidates` that exists; panics with the line that installs `package` where none does.
-fn installed(candidates: &[PathBuf], package: &str) -> PathBuf {
+pub(crate) fn installed(candidates: &[PathBuf], package: &str) -> PathBuf {
     candidates.iter().find(|path| path.is_file()).cloned().unwrap_or_else(|| {
         let program = candidates.last().map(|path| path.display().to_string()).unwrap_or_default();
         panic!("{program} is missing; install it with: apt-get install -y --no-install-recommends {package}")
@@ -64,7 +64,7 @@ fn installed(candidates: &[PathBuf], package: &str) -> PathBuf {
 }
 
 /// Files called `name` in the folders of `PATH`.
-fn on_path(name: &str) -> Vec<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(name)).collect()
 }

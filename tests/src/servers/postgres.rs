@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -12,7 +15,7 @@ use std::{
 use url::Url;
 
 use super::{blocking, complete, installed, on_path};
-use crate::{ports, process::Process, random, run, wait::blocking_eventually};
+use crate::{ports, process::Process, random, receiver::Authority, run, wait::blocking_eventually};
 
 const READY: Duration = Duration::from_secs(60);
 
@@ -29,6 +32,8 @@ struct Own {
     port: u16,
     user: Option<(u32, u32)>,
     process: Option<Process>,
+    /// Whether it speaks TLS, with `cert.pem` and `key.pem` of its folder.
+    tls: bool,
 }
 
 /// A database that nobody else uses.
@@ -72,6 +77,14 @@ impl Database {
         .await
     }
 
+    /// Runs a file of statements in it, such as a dump.
+    pub async fn run_file(&self, file: &Path) {
+        let mut command = Command::new(&self.psql);
+        command.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", &self.url, "--file"]);
+        command.arg(file).current_dir("/").stdin(Stdio::null());
+        blocking(move || complete(&mut command)).await;
+    }
+
     /// Removes it, whoever is still connected. Otherwise it stays for as long as its server, to be looked at.
     pub async fn remove(self) {
         blocking(move || execute(&self.psql, &self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name))).await;
@@ -95,8 +108,26 @@ impl Postgres {
     /// Starts a server with an empty cluster; its only user `testmo` may do everything and needs no password.
     #[must_use]
     pub fn start() -> Self {
-        let own = Own::create();
-        let url = format!("postgres://testmo@127.0.0.1:{}/postgres", own.port);
+        Self::start_as(Own::create(), "")
+    }
+
+    /// Starts a server whose addresses are for clients that speak TLS and trust nobody but this authority.
+    #[must_use]
+    pub fn start_with_tls(authority: &Authority) -> Self {
+        let own = Own { tls: true, ..Own::create() };
+        authority.issue(&own.folder);
+        for file in ["cert.pem", "key.pem"] {
+            let file = own.folder.join(file);
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a file of our own");
+            if let Some((uid, gid)) = own.user {
+                chown(&file, Some(uid), Some(gid)).expect("root may give the file to PostgreSQL's user");
+            }
+        }
+        Self::start_as(own, &format!("?sslmode=verify-full&sslrootcert={}", authority.file()))
+    }
+
+    fn start_as(own: Own, query: &str) -> Self {
+        let url = format!("postgres://testmo@127.0.0.1:{}/postgres{query}", own.port);
         let mut server = Self { url: Url::parse(&url).expect("an address made of a port"), own: Some(own) };
         server.resume();
         server
@@ -132,6 +163,12 @@ impl Postgres {
         for setting in ["listen_addresses=127.0.0.1", "max_connections=500", "fsync=on", "log_min_messages=warning"] {
             command.args(["-c", setting]);
         }
+        if own.tls {
+            command
+                .args(["-c", "ssl=on", "-c"])
+                .arg(format!("ssl_cert_file={}", own.folder.join("cert.pem").display()));
+            command.arg("-c").arg(format!("ssl_key_file={}", own.folder.join("key.pem").display()));
+        }
         // SIGQUIT ends it at once, and unlike SIGKILL lets it give back its shared memory.
         let mut process = Process::start("postgres", &mut command, &own.folder, "QUIT");
         let ready = blocking_eventually(READY, || process.ended().is_some() || own.accepts());
@@ -164,7 +201,7 @@ impl Own {
         if let Some((uid, gid)) = user {
             chown(&folder, Some(uid), Some(gid)).expect("root may give the folder to PostgreSQL's user");
         }
-        let own = Self { programs, folder, port: ports::free(), user, process: None };
+        let own = Self { programs, folder, port: ports::free(), user, process: None, tls: false };
         complete(
             own.command("initdb")
                 .args(["--username=testmo", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])

@@ -17,7 +17,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{complete, installed, on_path};
-use crate::{ports, process::Process, random, run, wait::blocking_eventually};
+use crate::{ports, process::Process, random, receiver::Authority, run, wait::blocking_eventually};
 
 const READY: Duration = Duration::from_secs(90);
 /// How many virtual hosts are made at once: `rabbitmqctl` takes two seconds whatever it does.
@@ -36,6 +36,7 @@ struct Own {
     port: u16,
     distribution_port: u16,
     epmd_port: u16,
+    metrics_port: Option<u16>,
     processes: Option<[Process; 2]>,
 }
 
@@ -75,12 +76,52 @@ impl Rabbit {
     /// Starts a server without plugins.
     #[must_use]
     pub fn start() -> Self {
-        let own = Own::create();
+        Self::start_as(Own::create())
+    }
+
+    /// Starts a server that tells its metrics to Prometheus.
+    #[must_use]
+    pub fn start_with_metrics() -> Self {
+        let own = Own { metrics_port: Some(ports::free()), ..Own::create() };
+        let settings =
+            format!("prometheus.tcp.port = {}\nprometheus.tcp.ip = 127.0.0.1\n", own.metrics_port.unwrap_or_default());
+        own.add_settings(&settings);
+        fs::write(own.folder.join("enabled_plugins"), "[rabbitmq_prometheus].\n").expect("room for a name");
+        Self::start_as(own)
+    }
+
+    /// Starts a server whose addresses are for clients that speak TLS.
+    #[must_use]
+    pub fn start_with_tls(authority: &Authority) -> Self {
+        let (own, port) = (Own::create(), ports::free());
+        authority.issue(&own.folder);
+        let file = |name: &str| own.folder.join(name).display().to_string();
+        let settings = format!(
+            "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\nssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+            authority.file(),
+            file("cert.pem"),
+            file("key.pem")
+        );
+        own.add_settings(&settings);
+        let mut server = Self::start_as(own);
+        server.url.set_scheme("amqps").and_then(|()| server.url.set_port(Some(port))).expect("an address with a host");
+        server
+    }
+
+    fn start_as(own: Own) -> Self {
         let url = format!("amqp://guest:guest@127.0.0.1:{}/%2f", own.port);
         let url = Url::parse(&url).expect("an address made of a port");
         let mut server = Self { url, own: Some(own), spare: Mutex::default() };
         server.resume();
         server
+    }
+
+    /// Where it tells its metrics.
+    #[must_use]
+    pub fn metrics_port(&self) -> u16 {
+        let own = self.own.as_ref().and_then(|own| own.metrics_port);
+        own.expect("a server that was started with metrics")
     }
 
     /// Its address, with user, password and the virtual host that it has from the start.
@@ -197,8 +238,15 @@ impl Own {
             port: ports::free(),
             distribution_port: ports::free(),
             epmd_port: ports::free(),
+            metrics_port: None,
             processes: None,
         }
+    }
+
+    fn add_settings(&self, settings: &str) {
+        let file = self.folder.join("rabbitmq.conf");
+        let known = fs::read_to_string(&file).expect("the file that it was made with");
+        fs::write(file, known + settings).expect("room for more");
     }
 
     /// The port mapper of Erlang, which would otherwise start by itself, on the common port, and never end.

@@ -2,8 +2,10 @@
 
 mod access;
 mod actions;
+mod alerts;
 mod apply;
 mod architecture;
+mod backup;
 mod chat;
 mod command_line;
 mod console;
@@ -36,6 +38,7 @@ mod rest_input;
 mod retention;
 mod retries;
 mod roles;
+mod rolling;
 mod rotation;
 mod schedule;
 mod secrets;
@@ -45,6 +48,7 @@ mod startup;
 mod stats;
 mod stock_tools;
 mod targets;
+mod tls;
 mod told;
 mod traces;
 mod verify;

@@ -16,6 +16,7 @@ in_both_modes!(
     a_trace_begins_where_none_came_with,
     what_is_not_sampled_is_not_told,
     deliveries_go_on_while_the_collector_is_away,
+    receivers_that_ask_are_told_the_trace,
 );
 
 const SOON: Duration = Duration::from_secs(30);
@@ -170,4 +171,35 @@ async fn deliveries_go_on_while_the_collector_is_away(mode: Mode) {
     })
     .await;
     assert_eq!(product.output(program).matches("the collector takes no spans").count(), 1, "it is told once");
+}
+
+async fn receivers_that_ask_are_told_the_trace(mode: Mode) {
+    let (collector, receiver) = (Collector::start(), Receiver::start().await);
+    let product = prepared(mode, &collector.address()).start().await;
+    let rest = product.admin();
+    drop(webhooks::create_generic(&rest, &receiver.url("/plain")).await);
+    let mut asking = webhooks::generic(&receiver.url("/asking"));
+    asking["send_traceparent"] = true.into();
+    let hook = webhooks::create(&rest, asking).await.id;
+    let publisher = product.publisher();
+    publisher.publish_traced(events::run_completed(1, 1), &traceparent("01")).await.expect("an accepted event");
+    let spans = collector.trace(TRACE_ID, 6, SOON).await;
+    let id = hook.to_string();
+    let of_hook = |span: &&Span| span.name == "dispatcher attempt" && span.attributes["testmo.webhook.id"] == id;
+    let attempt = spans.iter().find(of_hook).expect("its attempt");
+    let told = receiver.requests("/asking")[0].expect_header("traceparent").to_owned();
+    assert_eq!(told, format!("00-{TRACE_ID}-{}-01", attempt.id));
+    assert!(receiver.requests("/plain")[0].header("traceparent").is_none());
+    // Nobody is told of this one, so that the receiver goes on from the publisher.
+    publisher.publish_traced(events::run_completed(1, 2), &traceparent("00")).await.expect("an accepted event");
+    receiver.wait_for("/asking", 2, SOON).await;
+    assert_eq!(receiver.requests("/asking")[1].expect_header("traceparent"), traceparent("00"));
+    drop(
+        rest.patch(&format!("/api/v1/webhooks/{hook}"), serde_json::json!({"send_traceparent": false}))
+            .await
+            .expect(200),
+    );
+    publisher.publish(events::run_completed(1, 3)).await.expect("an accepted event");
+    receiver.wait_for("/asking", 3, SOON).await;
+    assert!(receiver.requests("/asking")[2].header("traceparent").is_none());
 }

@@ -2,7 +2,7 @@
 //!
 //! `queue.rs` puts messages where ingest would not.
 
-mod queue;
+pub(crate) mod queue;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 

@@ -16,29 +16,29 @@ use serde_json::json;
 use crate::stock_tools;
 
 /// A message to put into a queue.
-pub(super) struct Message {
-    pub(super) id: String,
+pub(crate) struct Message {
+    pub(crate) id: String,
     /// A lane, or with RabbitMQ the rest of any queue's name.
-    pub(super) queue: &'static str,
-    pub(super) body: Vec<u8>,
+    pub(crate) queue: &'static str,
+    pub(crate) body: Vec<u8>,
     /// Put it among the parked ones, with this reason.
-    pub(super) parked: Option<&'static str>,
+    pub(crate) parked: Option<&'static str>,
 }
 
 impl Message {
     /// To be consumed.
-    pub(super) fn new(queue: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(queue: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { id: random::uuid().to_string(), queue, body: body.into(), parked: None }
     }
 
     /// As if it had been parked.
-    pub(super) fn parked(lane: &'static str, body: impl Into<Vec<u8>>, reason: &'static str) -> Self {
+    pub(crate) fn parked(lane: &'static str, body: impl Into<Vec<u8>>, reason: &'static str) -> Self {
         Self { parked: Some(reason), ..Self::new(lane, body) }
     }
 }
 
 /// Puts messages into their queues; embedded, the program is stopped for it.
-pub(super) async fn put(product: &mut Product, messages: &[Message]) {
+pub(crate) async fn put(product: &mut Product, messages: &[Message]) {
     match product.mode() {
         Mode::Distributed => {
             publish(product.setting(Service::Ingest, "broker.url").expect("RabbitMQ's address"), messages).await;
