@@ -38,17 +38,10 @@ async fn prepare(mode: Mode, authority: &Arc<Authority>) -> (Preparation, Behind
         return (product, Behind { _postgres: None, _rabbit: None });
     }
     let of = Arc::clone(authority);
-    let (postgres, database) = servers::blocking(move || {
-        let postgres = Postgres::start_with_tls(&of);
-        let database = postgres.create_database();
-        (postgres, database)
-    })
-    .await;
-    let of = Arc::clone(authority);
-    let (rabbit, host) = servers::blocking(move || {
-        let rabbit = Rabbit::start_with_tls(&of);
-        let host = rabbit.take_virtual_host();
-        (rabbit, host)
+    let (postgres, database, rabbit, host) = servers::blocking(move || {
+        let (postgres, rabbit) = (Postgres::start_with_tls(&of), Rabbit::start_with_tls(&of));
+        let (database, host) = (postgres.create_database(), rabbit.take_virtual_host());
+        (postgres, database, rabbit, host)
     })
     .await;
     assert!(host.url.starts_with("amqps://"));

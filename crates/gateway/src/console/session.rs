@@ -127,8 +127,8 @@ fn cookie(value: &str, life: Duration, secure: bool) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}{flag}")).ok()
 }
 
-/// Whether the browser speaks TLS. The gateway itself does not: a proxy before it says so. Whoever claims it without one
-/// has the browser keep the cookie for TLS, which harms nobody else.
+/// Whether the browser speaks TLS: the listener says so, or a proxy before it. Whoever claims it without either has the
+/// browser keep the cookie for TLS, which harms nobody else.
 fn is_secure(headers: &HeaderMap) -> bool {
     let value = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))

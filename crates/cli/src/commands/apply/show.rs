@@ -200,7 +200,7 @@ mod tests {
         ];
         assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
 
-        let full = "name: b\nurl: http://ci.example.com/x?token=hunter2\nevents: [{env: E}]\nprojects: [2, 1]\nallow_insecure: true\n\
+        let full = "name: b\nurl: http://ci.example.com/x?token=hunter2\nevents: [{env: E}]\nprojects: [2, 1]\nallow_insecure: true\nsend_traceparent: true\n\
                     headers: {X-A: hunter2, X-B: {env: B}}\nfilter: [data.result == failed, {env: F}]\nactive: false";
         let shown = step(&Step::Create { wanted: &wanted(full), warnings: vec!["insecure\n!".to_owned()] }, PLAIN);
         let expected = [
@@ -210,6 +210,7 @@ mod tests {
             "    events: {env: E}",
             "    projects: 2, 1",
             "    allow_insecure: true",
+            "    send_traceparent: true",
             "    headers: X-A, X-B (values not shown)",
             r#"    filter: "data.result == failed", {env: F}"#,
             "    active: false",

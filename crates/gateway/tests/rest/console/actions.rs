@@ -18,13 +18,14 @@ async fn a_webhook_is_created_and_its_secret_shown_once() {
         ("scope", "some"),
         ("projects", "3"),
         ("other_projects", "9"),
+        ("send_traceparent", "yes"),
         ("headers", "x-a: 1\r\n\r\n"),
         ("filter", "a == 1\r\nb exists"),
     ];
     let page = browser.post("/webhooks/new", &[&NEW[..], &more].concat()).await.ok(201);
     page.shows(&["whsec_whole", "Copy to clipboard", "shown only once", "data-instead=\"/webhooks/41\""]);
     let call = browser.api.fake.calls().pop().unwrap();
-    for part in ["Builds", "run.*", "job.completed", "3, 9", "x-a", "a == 1"] {
+    for part in ["Builds", "run.*", "job.completed", "3, 9", "x-a", "a == 1", "send_traceparent: true"] {
         assert!(call.contains(part), "{part}: {call}");
     }
 }
@@ -61,7 +62,10 @@ async fn a_webhook_is_changed_if_nobody_else_has_changed_it() {
     let changed = [&NEW[..], &[scope, ("version", "12")]].concat();
     browser.post("/webhooks/7", &changed).await.leads_to("/webhooks/7?done=saved");
     let call = browser.api.fake.calls().pop().unwrap();
-    assert!(call.contains("12") && call.contains("Builds"), "{call}");
+    // A box that is not ticked is not sent.
+    for part in ["12", "Builds", "send_traceparent: Some(false)"] {
+        assert!(call.contains(part), "{part}: {call}");
+    }
     let page = browser.post("/webhooks/7", &[&NEW[..], &[scope, ("version", "11")]].concat()).await.ok(422);
     page.shows(&["was changed since you opened this page", "name=\"version\" value=\"12\"", "value=\"Builds\""]);
 }
