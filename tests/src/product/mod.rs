@@ -268,7 +268,11 @@ impl Product {
 
     /// `kill -9` for all of it.
     pub fn kill_all(&mut self) {
-        for program in self.programs.clone() {
+        // In the order in which they use each other: a dispatcher that sees the subscription service gone for its last few
+        // milliseconds goes on with the webhooks that it knows, and has matched an event without what was saved last.
+        let first = |program: &Program| program.service == Service::Dispatcher;
+        let (dispatchers, others): (Vec<_>, Vec<_>) = self.programs.clone().into_iter().partition(first);
+        for program in dispatchers.into_iter().chain(others) {
             self.kill(program);
         }
     }
