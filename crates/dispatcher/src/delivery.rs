@@ -9,8 +9,8 @@ use prost::Message as _;
 use proto::{
     convert,
     internal::v1::{
-        Attempt, AttemptRecord, AttemptTimings, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, RecordedHeader,
-        attempt_record::What,
+        Attempt, AttemptRecord, AttemptTimings, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, PreviousAttempt,
+        RecordedHeader, attempt_record::What,
     },
 };
 use runtime::Tasks;
@@ -65,7 +65,7 @@ impl From<Bytes> for Body {
 }
 
 impl Job {
-    const fn key(&self) -> in_hand::Key {
+    pub(crate) const fn key(&self) -> in_hand::Key {
         (self.delivery_id, self.number, self.generation)
     }
 
@@ -227,22 +227,21 @@ impl Delivering {
             (None, _) => Next::None,
             // The record itself makes it wait: nothing is queued that could be lost.
             (Some(wait), Some(asked)) if asked > wait => Next::Held(now.plus(asked)),
-            (Some(wait), _) => {
-                // First the retry, then the record that says that there is one: a crash between repeats, but loses
-                // nothing.
-                if !self.queue_next(&job, wait).await {
-                    return false;
-                }
-                Next::Queued(now.plus(wait))
-            }
+            (Some(wait), _) => Next::Queued(wait, now.plus(wait)),
         };
         let body_sha256 = job.body.sha256.clone();
         let attempt = Attempt { body_sha256, span_id, ..attempt(posted, webhook, &next) };
+        // First the retry, then the record that says that there is one: a crash between repeats, but loses nothing.
+        if let Next::Queued(wait, _) = next
+            && !self.queue_next(&job, attempt.clone(), wait).await
+        {
+            return false;
+        }
         self.recorder.record(record(job, What::Attempt(attempt))).await
     }
 
-    /// Queues the next attempt; `false`: the program ends before it was taken.
-    async fn queue_next(&self, job: &Job, wait: Duration) -> bool {
+    /// Queues the attempt after one; `false`: the program ends before it was taken.
+    async fn queue_next(&self, job: &Job, attempt: Attempt, wait: Duration) -> bool {
         let task = DeliveryTask {
             delivery: Some(job.delivery.clone()),
             number: job.number + 1,
@@ -250,6 +249,11 @@ impl Delivering {
             generation: 0,
             body: job.body.bytes.clone(),
             manual: false,
+            previous: Some(PreviousAttempt {
+                attempt: Some(attempt),
+                generation: job.generation,
+                unopened: job.unopened,
+            }),
         };
         let message = Outgoing {
             lane: Lane::DeliverSlow,
@@ -288,14 +292,14 @@ fn record(job: Job, what: What) -> AttemptRecord {
 /// Where the next attempt waits.
 enum Next {
     None,
-    Queued(Timestamp),
+    Queued(Duration, Timestamp),
     Held(Timestamp),
 }
 
 fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
     let (next_due_at, next_held) = match next {
         Next::None => (0, HoldReason::Unspecified),
-        Next::Queued(due_at) => (due_at.as_micros(), HoldReason::Unspecified),
+        Next::Queued(_, due_at) => (due_at.as_micros(), HoldReason::Unspecified),
         Next::Held(due_at) => (due_at.as_micros(), HoldReason::RetryAfter),
     };
     let (error_class, error) = match posted.error {

@@ -10,11 +10,13 @@ use std::{
 
 use proto::{
     channel::GrpcChannel,
-    internal::v1::{CheckItem, CheckRequest, OpenEvent, OpenRequest, OpenResult, recording_client::RecordingClient},
+    internal::v1::{
+        CheckItem, CheckRequest, CheckResponse, OpenEvent, OpenRequest, OpenResult, recording_client::RecordingClient,
+    },
 };
 use runtime::Tasks;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 
 /// How long history may be away before a batch goes on without it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,6 +26,15 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 /// Messages hold bodies.
 const MESSAGE_BYTES: usize = 64 << 20;
+
+/// What history says of an attempt about to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Checked {
+    /// Whether to make it.
+    pub(crate) send: bool,
+    /// Whether the attempt before it is recorded.
+    pub(crate) previous_recorded: bool,
+}
 
 /// History as the dispatcher's loops share it.
 #[derive(Clone)]
@@ -50,13 +61,22 @@ impl History {
         results.await.filter(|results| results.len() == events.len())
     }
 
-    /// Whether each delivery is still to be sent; `None`: go on without history.
-    pub(crate) async fn check(&self, items: &[CheckItem]) -> Option<Vec<bool>> {
-        let send = self.ask(|mut client| async move {
+    /// What it says of each delivery; `None`: go on without history.
+    pub(crate) async fn check(&self, items: &[CheckItem]) -> Option<Vec<Checked>> {
+        let answer = self.ask(|mut client| async move {
             let request = CheckRequest { items: items.to_vec() };
-            client.check(request).await.map(|answer| answer.into_inner().send)
+            client.check(request).await.map(Response::into_inner)
         });
-        send.await.filter(|send| send.len() == items.len())
+        let CheckResponse { send, previous_recorded } =
+            answer.await.filter(|answer| answer.send.len() == items.len())?;
+        // An older history says nothing of attempts before.
+        let recorded = previous_recorded.into_iter().chain(std::iter::repeat(false));
+        Some(
+            send.into_iter()
+                .zip(recorded)
+                .map(|(send, previous_recorded)| Checked { send, previous_recorded })
+                .collect(),
+        )
     }
 
     async fn ask<T, F>(&self, call: impl Fn(RecordingClient<GrpcChannel>) -> F) -> Option<T>

@@ -3,11 +3,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    convert::Infallible,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use crate::guard::Promise;
@@ -32,9 +33,17 @@ struct State {
 }
 
 enum Progress {
-    /// Under way; promises of the other copies.
-    UnderWay(Vec<Promise>),
+    UnderWay(Interested),
     Finished,
+}
+
+/// Who waits for the end of an attempt.
+#[derive(Default)]
+struct Interested {
+    /// Promises of the other copies.
+    others: Vec<Promise>,
+    /// Told by dropping.
+    waiting: Vec<oneshot::Sender<Infallible>>,
 }
 
 impl InHand {
@@ -44,10 +53,10 @@ impl InHand {
         state.forget(Instant::now());
         match state.attempts.get_mut(&key) {
             None => {
-                state.attempts.insert(key, Progress::UnderWay(Vec::new()));
+                state.attempts.insert(key, Progress::UnderWay(Interested::default()));
                 return Some(promise);
             }
-            Some(Progress::UnderWay(others)) => others.push(promise),
+            Some(Progress::UnderWay(interested)) => interested.others.push(promise),
             Some(Progress::Finished) => promise.keep(),
         }
         None
@@ -56,19 +65,37 @@ impl InHand {
     /// Ends an attempt: if what came of it is durable, all promises about it are kept, otherwise none.
     pub(crate) fn finish(&self, key: Key, promise: Promise, durable: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = match state.attempts.remove(&key) {
-            Some(Progress::UnderWay(others)) => others,
-            _ => Vec::new(),
+        let Interested { others, waiting } = match state.attempts.remove(&key) {
+            Some(Progress::UnderWay(interested)) => interested,
+            _ => Interested::default(),
         };
         if durable {
             state.attempts.insert(key, Progress::Finished);
             state.finished.push_back((key, Instant::now()));
         }
         drop(state);
+        drop(waiting);
         for promise in others.into_iter().chain([promise]) {
             if durable {
                 promise.keep();
             }
+        }
+    }
+
+    /// Whether what came of an attempt is durable, once that is no longer under way. One that is not known is not.
+    pub(crate) async fn is_durable(&self, key: Key) -> bool {
+        loop {
+            let ended = match self.state.lock().unwrap_or_else(PoisonError::into_inner).attempts.get_mut(&key) {
+                None => return false,
+                Some(Progress::Finished) => return true,
+                Some(Progress::UnderWay(interested)) => {
+                    let (told, ended) = oneshot::channel();
+                    interested.waiting.push(told);
+                    ended
+                }
+            };
+            // Told by dropping: there is nothing to be received.
+            let _ = ended.await;
         }
     }
 }
@@ -125,5 +152,23 @@ mod tests {
         in_hand.finish(other, released, false);
         assert_eq!(settled.0.lock().unwrap().last(), Some(&(4, Settlement::Requeue)));
         assert!(in_hand.take(other, promise(5)).is_some(), "what failed is tried again");
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_whether_it_is_durable() {
+        let settled = Arc::new(Settled::default());
+        let promise = || {
+            guard::promise(Incoming::new(bytes::Bytes::new(), false, None, 1, Arc::clone(&settled) as Arc<dyn Acker>))
+        };
+        let (in_hand, key) = (InHand::default(), (Uuid::from_u128(1), 1, 0));
+        assert!(!in_hand.is_durable(key).await, "nobody knows of it");
+        for durable in [false, true] {
+            let taken = in_hand.take(key, promise()).unwrap();
+            let mut waiting = std::pin::pin!(in_hand.is_durable(key));
+            assert!(futures::poll!(waiting.as_mut()).is_pending());
+            in_hand.finish(key, taken, durable);
+            assert_eq!(waiting.await, durable);
+        }
+        assert!(in_hand.is_durable(key).await, "just finished");
     }
 }

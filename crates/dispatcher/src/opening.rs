@@ -167,7 +167,8 @@ mod tests {
 
         async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
             self.present()?;
-            Ok(Response::new(CheckResponse { send: request.into_inner().items.iter().map(|_| true).collect() }))
+            let send = request.into_inner().items.iter().map(|_| true).collect();
+            Ok(Response::new(CheckResponse { send, previous_recorded: Vec::new() }))
         }
 
         async fn queue_test(&self, _: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {

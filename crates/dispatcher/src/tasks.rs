@@ -1,12 +1,13 @@
 //! Deliveries that come from a message of their own: retries whose wait is over, and what history releases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use broker::{Incoming, Lane};
+use bytes::Bytes;
 use prost::Message as _;
 use proto::{
     convert,
-    internal::v1::{CheckItem, DeliveryTask},
+    internal::v1::{AttemptRecord, CheckItem, DeliveryTask, PreviousAttempt, attempt_record::What},
 };
 use runtime::Tasks;
 use tokio::sync::Semaphore;
@@ -15,11 +16,14 @@ use crate::{
     delivery::{Delivering, Job},
     events::consume,
     guard,
-    history::History,
+    history::{Checked, History},
+    in_hand,
 };
 
 /// Deliveries in a batch at most.
 const BATCH: usize = 128;
+/// How long an attempt that is under way in this program may take to be recorded before that is done for it.
+const RECORDING: Duration = Duration::from_millis(500);
 
 /// A lane and what working on it needs.
 pub(crate) struct LaneOf {
@@ -41,10 +45,13 @@ pub(crate) async fn run(delivering: Arc<Delivering>, lane: LaneOf, tasks: Tasks)
             return tasks.fail("a lane ended while the program runs");
         }
         delivering.webhooks.sync_or_go_on().await;
-        let jobs: Vec<(Incoming, Job)> = batch.into_iter().filter_map(read).collect();
-        let wanted = check(&lane.history, &jobs).await;
-        for ((message, job), wanted) in jobs.into_iter().zip(wanted) {
-            if !wanted {
+        let batch: Vec<Task> = batch.into_iter().filter_map(read).collect();
+        let checked = check(&lane.history, &batch).await;
+        if !record_previous(&delivering, &batch, &checked).await {
+            return;
+        }
+        for (Task { message, job, .. }, Checked { send, .. }) in batch.into_iter().zip(checked) {
+            if !send {
                 message.ack();
                 continue;
             }
@@ -55,9 +62,22 @@ pub(crate) async fn run(delivering: Arc<Delivering>, lane: LaneOf, tasks: Tasks)
     }
 }
 
-fn read(message: Incoming) -> Option<(Incoming, Job)> {
+/// A delivery with its message.
+struct Task {
+    message: Incoming,
+    job: Job,
+    previous: Option<Previous>,
+}
+
+/// The attempt before.
+struct Previous {
+    key: in_hand::Key,
+    record: AttemptRecord,
+}
+
+fn read(message: Incoming) -> Option<Task> {
     match try_read(&message) {
-        Ok(job) => Some((message, job)),
+        Ok((job, previous)) => Some(Task { message, job, previous }),
         Err(reason) => {
             tracing::error!(reason, "delivery cannot be read; it is parked");
             message.park(reason);
@@ -66,14 +86,21 @@ fn read(message: Incoming) -> Option<(Incoming, Job)> {
     }
 }
 
-fn try_read(message: &Incoming) -> Result<Job, String> {
+fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>), String> {
     let task = DeliveryTask::decode(message.body.clone()).map_err(|error| format!("not a delivery: {error}"))?;
     let delivery = task.delivery.ok_or("no delivery in it")?;
     let delivery_id = convert::uuid_from(&delivery.delivery_id).ok_or("the delivery's id is no UUID")?;
     if !(1..=domain::MOST_ATTEMPTS).contains(&task.number) {
         return Err(format!("attempt {} cannot be", task.number));
     }
-    Ok(Job {
+    let previous = task.previous.and_then(|PreviousAttempt { attempt, generation, unopened }| {
+        let number = task.number - 1;
+        let body = if unopened { task.body.clone() } else { Bytes::new() };
+        let what = Some(What::Attempt(attempt?));
+        let record = AttemptRecord { delivery: Some(delivery.clone()), number, body, what };
+        Some(Previous { key: (delivery_id, number, generation), record })
+    });
+    let job = Job {
         delivery,
         delivery_id,
         number: task.number,
@@ -83,20 +110,35 @@ fn try_read(message: &Incoming) -> Result<Job, String> {
         // The attempt before carried the body to history, if that had to be.
         unopened: false,
         accepted_at: None,
-    })
+    };
+    Ok((job, previous))
 }
 
-/// Whether each is still to be sent. Without history all are: late news is worse than a rare repeat.
-async fn check(history: &History, jobs: &[(Incoming, Job)]) -> Vec<bool> {
-    if jobs.is_empty() {
+/// What history says of each. Without it all are to be sent: late news is worse than a rare repeat.
+async fn check(history: &History, tasks: &[Task]) -> Vec<Checked> {
+    if tasks.is_empty() {
         return Vec::new();
     }
-    let item = |(_, job): &(Incoming, Job)| CheckItem {
+    let item = |Task { job, .. }: &Task| CheckItem {
         delivery_id: job.delivery.delivery_id.clone(),
         number: job.number,
         generation: job.generation,
         matched_at: job.delivery.matched_at,
     };
-    let items: Vec<CheckItem> = jobs.iter().map(item).collect();
-    history.check(&items).await.unwrap_or_else(|| vec![true; jobs.len()])
+    let items: Vec<CheckItem> = tasks.iter().map(item).collect();
+    let unknown = Checked { send: true, previous_recorded: false };
+    history.check(&items).await.unwrap_or_else(|| vec![unknown; tasks.len()])
+}
+
+/// Records attempts whose dispatcher may have died after it queued the next one: once that is recorded, nobody would miss
+/// them. Returns when they are durable; `false`: the program ends before.
+async fn record_previous(delivering: &Delivering, tasks: &[Task], checked: &[Checked]) -> bool {
+    let record = async |previous: &Previous| {
+        // Most often the attempt was made here, a moment ago, and is about to be recorded.
+        let here = tokio::time::timeout(RECORDING, delivering.in_hand.is_durable(previous.key));
+        here.await.unwrap_or(false) || delivering.recorder.record(previous.record.clone()).await
+    };
+    let unrecorded = tasks.iter().zip(checked).filter(|(_, checked)| !checked.previous_recorded);
+    let recorded = unrecorded.filter_map(|(task, _)| task.previous.as_ref()).map(record);
+    futures::future::join_all(recorded).await.into_iter().all(|durable| durable)
 }

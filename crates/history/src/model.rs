@@ -234,6 +234,15 @@ pub struct CheckItem {
     pub matched_at: i64,
 }
 
+/// What history says of an attempt about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether to make it.
+    pub send: bool,
+    /// Whether the attempt before it is recorded.
+    pub previous_recorded: bool,
+}
+
 /// What a delivery waits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WaitState {

@@ -88,6 +88,8 @@ impl Queueing {
             generation: taken.generation,
             body: taken.body.clone().unwrap_or_default(),
             manual: taken.manual,
+            // What history queues follows from what it has.
+            previous: None,
         };
         Outgoing {
             lane,

@@ -54,8 +54,10 @@ impl Recording for RecordingService {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         self.credential.check(request.metadata())?;
         let items = all(request.into_inner().items, "items", convert::check_item)?;
-        let send = self.store.check(&items).await.map_err(store_status)?;
-        Ok(Response::new(CheckResponse { send }))
+        let checked = self.store.check(&items).await.map_err(store_status)?;
+        let send = checked.iter().map(|checked| checked.send).collect();
+        let previous_recorded = checked.iter().map(|checked| checked.previous_recorded).collect();
+        Ok(Response::new(CheckResponse { send, previous_recorded }))
     }
 
     async fn queue_test(&self, request: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {

@@ -1,7 +1,7 @@
 //! What is recorded of an attempt beside what it came to.
 
 use blackbox::receiver::Receiver;
-use broker::Lane;
+use broker::{Lane, Settlement};
 use prost::Message as _;
 use proto::{
     convert::traceparent,
@@ -46,4 +46,49 @@ async fn each_attempt_has_its_timings_its_digest_its_secret_and_its_trace() {
         assert_eq!((timings.connect_us.is_some(), timings.connection_reused), (fresh, !fresh), "{timings:?}");
         assert!(timings.first_byte_us.is_some_and(|first| first <= attempt.duration_us), "{timings:?}");
     }
+}
+
+/// The retry that is queued after a first attempt to [`Receiver::start`]'s `/in`, which fails; with the record of that.
+async fn queued_retry(receiver: &Receiver) -> (Vec<u8>, AttemptRecord) {
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"])], 10);
+    bench.send(Lane::Events, 1, false, event(false)).await;
+    let record = bench.recorded().await;
+    let published = bench.world.published.lock().unwrap().remove(0);
+    (published.body.into(), record)
+}
+
+#[tokio::test]
+async fn a_retry_brings_the_record_of_a_dispatcher_that_died_before_it_could() {
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [500, 200, 200]);
+    let (retry, first) = queued_retry(&receiver).await;
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"])], 10);
+    bench.send(Lane::DeliverSlow, 2, true, retry.clone()).await;
+    assert_eq!(bench.recorded().await, first, "before its own");
+    assert_eq!(bench.recorded().await.number, 2);
+    assert_eq!(bench.settled().await, (2, Settlement::Ack));
+
+    // It does so when it is not to be made itself.
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"])], 10);
+    *bench.world.checked.lock().unwrap() = (false, false);
+    bench.send(Lane::DeliverSlow, 3, true, retry.clone()).await;
+    assert_eq!(bench.recorded().await, first);
+    assert_eq!(bench.settled().await, (3, Settlement::Ack));
+
+    *bench.world.checked.lock().unwrap() = (true, true);
+    bench.send(Lane::DeliverSlow, 4, true, retry).await;
+    assert_eq!(bench.recorded().await.number, 2, "history has the first");
+    assert_eq!(receiver.requests("/in").len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_recorded_here_is_not_recorded_again_by_its_retry() {
+    let receiver = Receiver::start().await;
+    receiver.script("/in", [500, 200]);
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"])], 10);
+    bench.send(Lane::Events, 1, false, event(false)).await;
+    assert_eq!(bench.recorded().await.number, 1);
+    let retry = bench.world.published.lock().unwrap().remove(0);
+    bench.send(Lane::DeliverSlow, 2, false, retry.body.into()).await;
+    assert_eq!(bench.recorded().await.number, 2, "history does not know the first yet");
 }

@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) opened: Mutex<Vec<Vec<OpenEvent>>>,
     /// What of a redelivered event is to be sent.
     unsent: Mutex<Vec<OpenDelivery>>,
+    /// What is answered of retries: whether to send them, and whether the attempt before is recorded.
+    pub(crate) checked: Mutex<(bool, bool)>,
     /// How many lookups of names have begun; each waits for a permit.
     pub(crate) lookups_begun: AtomicUsize,
     pub(crate) lookups: Semaphore,
@@ -163,7 +165,9 @@ impl Recording for Service {
         Ok(Response::new(RecordResponse::default()))
     }
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(CheckResponse { send: vec![true; request.get_ref().items.len()] }))
+        let (send, previous_recorded) = *self.0.checked.lock().unwrap();
+        let count = request.get_ref().items.len();
+        Ok(Response::new(CheckResponse { send: vec![send; count], previous_recorded: vec![previous_recorded; count] }))
     }
     async fn queue_test(&self, _: Request<QueueTestRequest>) -> Result<Response<QueueTestResponse>, Status> {
         Err(Status::unimplemented("the dispatcher queues no tests"))
@@ -208,6 +212,7 @@ impl Bench {
             published: Mutex::default(),
             opened: Mutex::default(),
             unsent: Mutex::default(),
+            checked: Mutex::new((true, false)),
             lookups_begun: AtomicUsize::new(0),
             lookups: Semaphore::new(0),
         });
@@ -353,5 +358,5 @@ pub(crate) fn delivery_task(webhook_id: i64, delivery_id: u128) -> DeliveryTask 
         ..Default::default()
     };
     let body = FIRST_RENDERED.into();
-    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body, manual: false }
+    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body, manual: false, previous: None }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
+    model::{CheckItem, Checked, Delivery, EventKey, NoRetry, OpenEvent, Opened, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
         Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
@@ -38,7 +38,7 @@ impl Store for Silent {
         Ok(())
     }
 
-    async fn check(&self, _: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+    async fn check(&self, _: &[CheckItem]) -> Result<Vec<Checked>, StoreError> {
         Err(NOTHING)
     }
 

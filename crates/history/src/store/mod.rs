@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     merge::DELIVERED,
-    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    model::{CheckItem, Checked, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
 };
 
@@ -281,8 +281,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes what attempts came to.
     async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError>;
 
-    /// Whether to send what is about to be sent. One answer for each item, in order.
-    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError>;
+    /// Whether to send what is about to be sent, and whether the attempt before is recorded. One answer for each item, in
+    /// order.
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<Checked>, StoreError>;
 
     /// A page of entries, newest first, and whether there is more in the page's direction.
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Entry>, bool), StoreError>;

@@ -132,11 +132,11 @@ pub(crate) fn stands(rows: &[(i64, i32, &str)]) -> Vec<(i64, i32, String)> {
 
 pub(crate) async fn may_send(store: &dyn Store, webhook_id: i64, number: i32, generation: i32) -> bool {
     let item = CheckItem { delivery_id: delivery(webhook_id).id, number, generation, matched_at: 1000 };
-    store.check(&[item]).await.unwrap()[0]
+    store.check(&[item]).await.unwrap()[0].send
 }
 
 /// The same, of a delivery that was not queued again.
 pub(crate) async fn may_send_delivery(store: &dyn Store, delivery: &Delivery, number: i32) -> bool {
     let item = CheckItem { delivery_id: delivery.id, number, generation: 0, matched_at: delivery.matched_at };
-    store.check(&[item]).await.unwrap()[0]
+    store.check(&[item]).await.unwrap()[0].send
 }

@@ -70,6 +70,7 @@ contract! {
     record::many_writers_on_the_same_deliveries_leave_none_waiting,
     record::large_batches_and_odd_texts_are_stored,
     record::what_is_recorded_waited_for_otherwise_or_older_is_not_sent,
+    record::it_is_known_whether_the_attempt_before_was_recorded,
     release::held_deliveries_are_taken_once_and_settled,
     release::a_hold_under_a_newer_configuration_is_not_taken,
     release::a_hold_shows_why,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use history::{
-    model::{Record, What},
+    model::{CheckItem, Checked, Record, What},
     store::{Held, Store, TakeHeld},
 };
 use uuid::Uuid;
@@ -189,6 +189,27 @@ pub(crate) async fn what_is_recorded_waited_for_otherwise_or_older_is_not_sent(s
     store.released(&taken).await.unwrap();
     assert!(!may_send(store.as_ref(), 3, 1, 0).await, "queued again since");
     assert!(may_send(store.as_ref(), 3, 1, 1).await);
-    assert_eq!(store.check(&[]).await.unwrap(), Vec::<bool>::new());
+    assert_eq!(store.check(&[]).await.unwrap(), []);
     assert_eq!(delivery(3).event_id, EVENT);
+}
+
+pub(crate) async fn it_is_known_whether_the_attempt_before_was_recorded(store: Any) {
+    let known = async |webhook_id: i64, number: i32| {
+        let item = CheckItem { delivery_id: delivery(webhook_id).id, number, generation: 0, matched_at: 1000 };
+        store.check(&[item]).await.unwrap()[0]
+    };
+    let unrecorded = Checked { send: true, previous_recorded: false };
+    assert_eq!(known(1, 2).await, unrecorded, "nothing is known");
+    store.open(vec![event(1, &[1, 2])], 5).await.unwrap();
+    assert_eq!(known(1, 2).await, unrecorded, "the first is waited for");
+    store.record(vec![record(1, 1, failed(10, 50)), record(2, 1, cancelled(10))].into()).await.unwrap();
+    assert_eq!(known(1, 2).await, Checked { send: true, previous_recorded: true });
+    assert_eq!(known(1, 3).await, unrecorded, "the second is waited for");
+    assert_eq!(known(2, 2).await, Checked { send: false, previous_recorded: false }, "an end is no attempt");
+    // One that is recorded late stands, whatever came after it.
+    store.record(vec![record(1, 3, failed(30, 0)), record(1, 2, failed(20, 25))].into()).await.unwrap();
+    store.record(vec![record(2, 1, failed(5, 8))].into()).await.unwrap();
+    let rows = stands(&[(1, 1, "failed"), (1, 2, "failed"), (1, 3, "failed"), (2, 1, "failed")]);
+    assert_eq!(standing(store.as_ref()).await, rows);
+    assert_eq!(known(2, 2).await, Checked { send: false, previous_recorded: true });
 }

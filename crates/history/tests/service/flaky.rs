@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use history::{
-    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    model::{CheckItem, Checked, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step},
     store::{
         Completion, Endpoint, Entry, Exported, FailingEndpoint, Held, ListQuery, NewestAttempt, Position, Released,
@@ -43,7 +43,7 @@ impl Store for Flaky {
         self.store.record(records).await
     }
 
-    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<Checked>, StoreError> {
         self.store.check(items).await
     }
 

@@ -22,7 +22,7 @@ use super::{
     Released, Settings, Sight, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
 };
 use crate::{
-    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    model::{CheckItem, Checked, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step, StoredReplay},
 };
 
@@ -214,7 +214,7 @@ impl Store for Postgres {
         .await
     }
 
-    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<Checked>, StoreError> {
         self.run(reading::check(&self.pools.near, items)).await
     }
 

@@ -60,8 +60,7 @@ impl Reach {
     pub(super) async fn attempted(&self, connection: &mut PgConnection) -> Result<Vec<Attempted>, sqlx::Error> {
         let mut found = Vec::new();
         for (ids, since) in self.groups() {
-            let statement =
-                "SELECT delivery_id, number, final FROM attempts WHERE delivery_id = ANY($1) AND started_at >= $2";
+            let statement = "SELECT delivery_id, number, made, final FROM attempts WHERE delivery_id = ANY($1) AND started_at >= $2";
             let rows = sqlx::query_as(statement).bind(ids).bind(since).fetch_all(&mut *connection);
             found.extend::<Vec<Attempted>>(rows.await?);
         }

@@ -16,7 +16,7 @@ use super::{
     reach::{Reach, since_any_match, since_match},
 };
 use crate::{
-    model::{CheckItem, Delivery, EventKey},
+    model::{CheckItem, Checked, Delivery, EventKey},
     store::{
         Entry, ListQuery, Sight, WholeDelivery, WholeEntry, check,
         check::Waits,
@@ -153,7 +153,7 @@ pub(super) async fn event_body(
     Ok(found.map(Bytes::from))
 }
 
-pub(super) async fn check(pool: &PgPool, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
+pub(super) async fn check(pool: &PgPool, items: &[CheckItem]) -> Result<Vec<Checked>, sqlx::Error> {
     let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
     let waits: Vec<Waits> = sqlx::query_as(
         "SELECT delivery_id, number, state, generation, leased_until, manual, matched_at FROM pending \

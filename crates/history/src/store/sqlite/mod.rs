@@ -20,7 +20,7 @@ use super::{
     Released, Settings, Sight, Stats, StatsQuery, Store, StoreError, TakeHeld, TakeTests, Waiting, WholeDelivery,
 };
 use crate::{
-    model::{CheckItem, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
+    model::{CheckItem, Checked, Delivery, EventKey, NoRetry, OpenEvent, Opened, Record, Retry},
     replay::{Counted, NewReplay, Replay, Selection, Step, StoredReplay},
 };
 
@@ -112,7 +112,7 @@ impl Store for Sqlite {
         self.writer.run(|answer| Job::Record { records, answer }).await
     }
 
-    async fn check(&self, items: &[CheckItem]) -> Result<Vec<bool>, StoreError> {
+    async fn check(&self, items: &[CheckItem]) -> Result<Vec<Checked>, StoreError> {
         reading::check(&self.readers, items).await.map_err(|error| self.failed(error))
     }
 

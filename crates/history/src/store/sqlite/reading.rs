@@ -9,7 +9,7 @@ use super::{
     rows,
 };
 use crate::{
-    model::{CheckItem, EventKey},
+    model::{CheckItem, Checked, EventKey},
     store::{
         Entry, ListQuery, Sight, WholeDelivery, check,
         list::{AttemptRow, Source, WaitRow, attempt_columns, wait_columns},
@@ -97,7 +97,7 @@ pub(super) async fn event_body(
     found.map(|(packing, content)| unpack(packing, content)).transpose()
 }
 
-pub(super) async fn check(readers: &SqlitePool, items: &[CheckItem]) -> Result<Vec<bool>, sqlx::Error> {
+pub(super) async fn check(readers: &SqlitePool, items: &[CheckItem]) -> Result<Vec<Checked>, sqlx::Error> {
     let ids: Vec<Uuid> = items.iter().map(|item| item.delivery_id).collect();
     let mut snapshot = readers.begin().await?;
     let waits = rows::by_ids(
@@ -107,8 +107,11 @@ pub(super) async fn check(readers: &SqlitePool, items: &[CheckItem]) -> Result<V
         &ids,
     )
     .await?;
-    let attempted =
-        rows::by_ids(&mut snapshot, "SELECT delivery_id, number, final FROM attempts WHERE delivery_id IN ", &ids)
-            .await?;
+    let attempted = rows::by_ids(
+        &mut snapshot,
+        "SELECT delivery_id, number, made, final FROM attempts WHERE delivery_id IN ",
+        &ids,
+    )
+    .await?;
     Ok(check::answers(items, &attempted, &waits))
 }
