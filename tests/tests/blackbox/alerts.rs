@@ -13,7 +13,7 @@ use blackbox::{
     publisher::Publisher,
     receiver::Receiver,
     rest::Rest,
-    run_test,
+    run_test_alone,
     servers::{self, Rabbit},
     wait::eventually,
     webhooks,
@@ -72,7 +72,8 @@ impl Scene {
 
 #[test]
 fn every_alert_fires_from_its_fault_and_none_in_normal_running() {
-    run_test(async {
+    // Beside others it would be in doubt whether it is the fault or the two cores that somebody is told of.
+    run_test_alone(async {
         let (rabbit, receiver) = (servers::blocking(Rabbit::start_with_metrics).await, Receiver::start().await);
         let metrics = rabbit.metrics_port();
         let (host, rabbit) = servers::blocking(move || (rabbit.take_virtual_host(), rabbit)).await;
