@@ -45,8 +45,6 @@ pub(crate) struct Job {
     pub(crate) body: Body,
     /// Whether somebody asked for this attempt, so that no other follows it by itself.
     pub(crate) manual: bool,
-    /// Whether history may not have the body, so that the record must carry it.
-    pub(crate) unopened: bool,
     /// When the event was accepted, for the first attempt's latency.
     pub(crate) accepted_at: Option<Timestamp>,
 }
@@ -249,11 +247,7 @@ impl Delivering {
             generation: 0,
             body: job.body.bytes.clone(),
             manual: false,
-            previous: Some(PreviousAttempt {
-                attempt: Some(attempt),
-                generation: job.generation,
-                unopened: job.unopened,
-            }),
+            previous: Some(PreviousAttempt { attempt: Some(attempt), generation: job.generation }),
         };
         let message = Outgoing {
             lane: Lane::DeliverSlow,
@@ -285,8 +279,7 @@ impl Delivering {
 }
 
 fn record(job: Job, what: What) -> AttemptRecord {
-    let body = if job.unopened { job.body.bytes } else { Bytes::new() };
-    AttemptRecord { delivery: Some(job.delivery), number: job.number, body, what: Some(what) }
+    AttemptRecord { delivery: Some(job.delivery), number: job.number, body: Bytes::new(), what: Some(what) }
 }
 
 /// Where the next attempt waits.

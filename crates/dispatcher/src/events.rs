@@ -281,8 +281,19 @@ async fn dispatch(
             return true;
         }
     };
+    let untold = opened.is_untold().then(|| OpenEvent { redelivered: true, ..open_event(&matched) });
     spans::matched(matched.span, &matched.event, Some(opened.outcome), jobs.len());
-    let promises = guard::promises(matched.message, jobs.len());
+    let mut promises = guard::promises(matched.message, jobs.len() + usize::from(untold.is_some())).into_iter();
+    if let Some(event) = untold
+        && let Some(promise) = promises.next()
+    {
+        let recorder = delivering.recorder.clone();
+        tasks.spawn("open later", async move {
+            if recorder.open(&event).await {
+                promise.keep();
+            }
+        });
+    }
     for (job, promise) in jobs.into_iter().zip(promises) {
         if !delivering.start(job, promise, room, tasks).await {
             return false;
@@ -307,7 +318,6 @@ fn jobs(matched: &mut Matched, opened: &Opened) -> Result<Vec<Job>, String> {
             generation: 0,
             body,
             manual: false,
-            unopened: opened.unrecorded,
             accepted_at: Some(matched.accepted_at),
         });
     }

@@ -16,8 +16,15 @@ pub(crate) struct Opened {
     pub(crate) outcome: OpenOutcome,
     /// For `Redelivered`: the deliveries whose first attempt is still to be made.
     pub(crate) unsent: Vec<OpenDelivery>,
-    /// Whether history may know nothing of it, so that records must carry everything.
+    /// Whether history has not been asked.
     pub(crate) unrecorded: bool,
+}
+
+impl Opened {
+    /// Whether history is still to be told of it.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.unrecorded && self.outcome == OpenOutcome::New
+    }
 }
 
 /// Opens events.

@@ -10,7 +10,9 @@ use domain::IdSource;
 use prost::Message as _;
 use proto::{
     channel::GrpcChannel,
-    internal::v1::{AttemptRecord, RecordRequest, recording_client::RecordingClient},
+    internal::v1::{
+        AttemptRecord, OpenEvent, OpenRequest, RecordBatch, RecordRequest, recording_client::RecordingClient,
+    },
 };
 use runtime::Tasks;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -31,6 +33,12 @@ pub trait RecordSink: Send + Sync + 'static {
     /// # Errors
     /// What prevents it now; the same records are then given again.
     async fn write(&self, records: &[AttemptRecord]) -> Result<(), String>;
+
+    /// Returns when it is durable that an event was dispatched without asking history.
+    ///
+    /// # Errors
+    /// What prevents it now; the same event is then given again.
+    async fn open(&self, event: &OpenEvent) -> Result<(), String>;
 }
 
 /// Over the broker: confirmed is durable.
@@ -41,18 +49,29 @@ pub fn broker_sink(broker: Arc<dyn Broker>, ids: Arc<dyn IdSource>) -> Arc<dyn R
         ids: Arc<dyn IdSource>,
     }
 
-    #[async_trait]
-    impl RecordSink for Sink {
-        async fn write(&self, records: &[AttemptRecord]) -> Result<(), String> {
+    impl Sink {
+        async fn publish(&self, body: Bytes) -> Result<(), String> {
             let message = Outgoing {
                 lane: Lane::History,
                 delay: Duration::ZERO,
-                body: encode(records),
+                body,
                 message_id: self.ids.uuid(),
                 traceparent: None,
             };
             let results = self.broker.publish(vec![message]).await;
             results.into_iter().collect::<Result<(), _>>().map_err(|error| error.to_string())
+        }
+    }
+
+    #[async_trait]
+    impl RecordSink for Sink {
+        async fn write(&self, records: &[AttemptRecord]) -> Result<(), String> {
+            self.publish(encode(records)).await
+        }
+
+        async fn open(&self, event: &OpenEvent) -> Result<(), String> {
+            let batch = RecordBatch { records: Vec::new(), opened: vec![event.clone()] };
+            self.publish(batch.encode_to_vec().into()).await
         }
     }
 
@@ -77,6 +96,11 @@ pub fn direct_sink(history: GrpcChannel) -> Arc<dyn RecordSink> {
             let request = RecordRequest { records: records.to_vec() };
             self.0.clone().record(request).await.map(drop).map_err(|status| status.to_string())
         }
+
+        async fn open(&self, event: &OpenEvent) -> Result<(), String> {
+            let request = OpenRequest { events: vec![event.clone()] };
+            self.0.clone().open(request).await.map(drop).map_err(|status| status.to_string())
+        }
     }
 
     let client = RecordingClient::new(history).max_decoding_message_size(64 << 20).max_encoding_message_size(64 << 20);
@@ -89,6 +113,8 @@ type Item = (AttemptRecord, oneshot::Sender<()>);
 #[derive(Clone)]
 pub(crate) struct Recorder {
     items: mpsc::Sender<Item>,
+    sink: Arc<dyn RecordSink>,
+    shutdown: CancellationToken,
 }
 
 impl Recorder {
@@ -97,13 +123,20 @@ impl Recorder {
         let (done, durable) = oneshot::channel();
         self.items.send((record, done)).await.is_ok() && durable.await.is_ok()
     }
+
+    /// Tells history of an event that was dispatched without asking it. Returns when that is durable: `false` if the program
+    /// ends before.
+    pub(crate) async fn open(&self, event: &OpenEvent) -> bool {
+        let sink = self.sink.as_ref();
+        persist(&self.shutdown, || sink.open(event)).await
+    }
 }
 
 /// Starts writing; it ends when the last [`Recorder`] is gone.
 pub(crate) fn start(sink: Arc<dyn RecordSink>, capacity: usize, tasks: &Tasks) -> Recorder {
     let (items, receiver) = mpsc::channel(capacity);
-    tasks.spawn("record", run(sink, receiver, tasks.clone()));
-    Recorder { items }
+    tasks.spawn("record", run(Arc::clone(&sink), receiver, tasks.clone()));
+    Recorder { items, sink, shutdown: tasks.shutdown_token().clone() }
 }
 
 async fn run(sink: Arc<dyn RecordSink>, mut receiver: mpsc::Receiver<Item>, tasks: Tasks) {
@@ -127,23 +160,34 @@ async fn write(sink: &dyn RecordSink, items: Vec<Item>, shutdown: &CancellationT
     let (records, waiting): (Vec<_>, Vec<_>) = items.into_iter().unzip();
     let mut waiting = waiting.into_iter();
     for batch in split(&records) {
-        let mut failures: u32 = 0;
-        while let Err(reason) = sink.write(batch).await {
-            // Whoever waits is told by dropping: its message comes again after the next start.
-            if shutdown.is_cancelled() && failures >= 3 {
-                return;
-            }
-            failures += 1;
-            if failures.is_power_of_two() {
-                tracing::warn!(reason, failures, "records are not taken by history; trying on");
-            }
-            tokio::time::sleep(Duration::from_millis(50 << failures.min(5))).await;
+        // Whoever waits is told by dropping: its message comes again after the next start.
+        if !persist(shutdown, || sink.write(batch)).await {
+            return;
         }
         for done in waiting.by_ref().take(batch.len()) {
             // Whoever waited may be gone with the program's end.
             let _ = done.send(());
         }
     }
+}
+
+/// Writes until it succeeds; `false`: the program ends before.
+async fn persist<F>(shutdown: &CancellationToken, write: impl Fn() -> F) -> bool
+where
+    F: Future<Output = Result<(), String>>,
+{
+    let mut failures: u32 = 0;
+    while let Err(reason) = write().await {
+        if shutdown.is_cancelled() && failures >= 3 {
+            return false;
+        }
+        failures += 1;
+        if failures.is_power_of_two() {
+            tracing::warn!(reason, failures, "records are not taken by history; trying on");
+        }
+        tokio::time::sleep(Duration::from_millis(50 << failures.min(5))).await;
+    }
+    true
 }
 
 /// Parts of at most [`BATCH_BYTES`], but for a single record that is larger.
@@ -184,6 +228,10 @@ mod tests {
             self.written.fetch_add(records.len(), Ordering::SeqCst);
             Ok(())
         }
+
+        async fn open(&self, _: &OpenEvent) -> Result<(), String> {
+            self.write(&[AttemptRecord::default()]).await
+        }
     }
 
     #[tokio::test]
@@ -194,6 +242,9 @@ mod tests {
         let records = (0..50).map(|_| recorder.record(AttemptRecord::default()));
         assert!(futures::future::join_all(records).await.into_iter().all(|durable| durable));
         assert_eq!(sink.written.load(Ordering::SeqCst), 50);
+        sink.calls.store(0, Ordering::SeqCst);
+        assert!(recorder.open(&OpenEvent::default()).await);
+        assert_eq!((sink.calls.load(Ordering::SeqCst), sink.written.load(Ordering::SeqCst)), (3, 51));
         drop(recorder);
         assert!(tasks.shut_down(Duration::from_secs(60)).await);
     }
@@ -202,7 +253,7 @@ mod tests {
     fn what_is_encoded_is_a_batch() {
         let records =
             vec![AttemptRecord { number: 1, ..Default::default() }, AttemptRecord { number: 2, ..Default::default() }];
-        let batch = proto::internal::v1::RecordBatch { records: records.clone() };
+        let batch = RecordBatch { records: records.clone(), opened: Vec::new() };
         assert_eq!(encode(&records), Bytes::from(batch.encode_to_vec()));
     }
 

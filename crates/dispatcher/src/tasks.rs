@@ -93,11 +93,10 @@ fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>), String> {
     if !(1..=domain::MOST_ATTEMPTS).contains(&task.number) {
         return Err(format!("attempt {} cannot be", task.number));
     }
-    let previous = task.previous.and_then(|PreviousAttempt { attempt, generation, unopened }| {
+    let previous = task.previous.and_then(|PreviousAttempt { attempt, generation }| {
         let number = task.number - 1;
-        let body = if unopened { task.body.clone() } else { Bytes::new() };
         let what = Some(What::Attempt(attempt?));
-        let record = AttemptRecord { delivery: Some(delivery.clone()), number, body, what };
+        let record = AttemptRecord { delivery: Some(delivery.clone()), number, body: Bytes::new(), what };
         Some(Previous { key: (delivery_id, number, generation), record })
     });
     let job = Job {
@@ -107,8 +106,6 @@ fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>), String> {
         generation: task.generation,
         body: task.body.into(),
         manual: task.manual,
-        // The attempt before carried the body to history, if that had to be.
-        unopened: false,
         accepted_at: None,
     };
     Ok((job, previous))

@@ -7,14 +7,15 @@ use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Incoming, Lane};
 use bytes::Bytes;
+use domain::Clock;
 use prost::Message as _;
 use proto::internal::v1::RecordBatch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    convert,
+    convert::{self, Invalid},
     metrics::Metrics,
-    model::Record,
+    model::{OpenEvent, Record},
     spans,
     store::{Store, StoreError},
 };
@@ -34,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 ) {
@@ -44,7 +46,7 @@ pub(crate) async fn run(
             return;
         }
     };
-    let writer = Writer { store: store.as_ref(), metrics: &metrics, patience: PATIENCE };
+    let writer = Writer { store: store.as_ref(), clock: clock.as_ref(), metrics: &metrics, patience: PATIENCE };
     let work = async {
         loop {
             let messages = consumer.recv_batch(MESSAGES).await;
@@ -65,9 +67,24 @@ pub(crate) async fn run(
 /// A message that was read.
 struct Read {
     message: Incoming,
-    records: Vec<Record>,
-    /// What was wrong with others of its records.
+    content: Content,
+    /// What was wrong with the rest of it.
     fault: Option<String>,
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Content {
+    records: Vec<Record>,
+    /// Events that were dispatched without asking.
+    opened: Vec<OpenEvent>,
+}
+
+impl Content {
+    fn add(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.opened.extend(other.opened);
+    }
 }
 
 impl Read {
@@ -93,11 +110,12 @@ fn groups(messages: Vec<Incoming>) -> Vec<Vec<Read>> {
     for message in messages {
         let size = message.body.len();
         let Some(read) = read(message) else { continue };
-        if !group.is_empty() && (records + read.records.len() > RECORDS || bytes + size > BYTES) {
+        let length = read.content.records.len() + read.content.opened.len();
+        if !group.is_empty() && (records + length > RECORDS || bytes + size > BYTES) {
             groups.push(std::mem::take(&mut group));
             (records, bytes) = (0, 0);
         }
-        records += read.records.len();
+        records += length;
         bytes += size;
         group.push(read);
     }
@@ -108,8 +126,8 @@ fn groups(messages: Vec<Incoming>) -> Vec<Vec<Read>> {
 }
 
 fn read(message: Incoming) -> Option<Read> {
-    match records(message.body.clone()) {
-        Ok((records, fault)) => Some(Read { message, records, fault }),
+    match content(message.body.clone()) {
+        Ok((content, fault)) => Some(Read { message, content, fault }),
         Err(error) => {
             park(message, &format!("not a RecordBatch: {error}"));
             None
@@ -117,78 +135,124 @@ fn read(message: Incoming) -> Option<Read> {
     }
 }
 
-/// The records of a message that can be read, and what is wrong with the others.
-fn records(body: Bytes) -> Result<(Vec<Record>, Option<String>), prost::DecodeError> {
+/// What of a message can be read, and what is wrong with the rest.
+fn content(body: Bytes) -> Result<(Content, Option<String>), prost::DecodeError> {
     let batch = RecordBatch::decode(body)?;
-    if batch.records.is_empty() {
-        // Nobody sends none: it is something else, of which this schema knows no field.
-        return Ok((Vec::new(), Some("records: none are there".to_owned())));
+    if batch.records.is_empty() && batch.opened.is_empty() {
+        // Nobody sends nothing: it is something else, of which this schema knows no field.
+        return Ok((Content::default(), Some("records: none are there".to_owned())));
     }
-    let mut records = Vec::with_capacity(batch.records.len());
     let mut fault = None;
-    for (index, record) in batch.records.into_iter().enumerate() {
-        match convert::record(record) {
-            Ok(record) => records.push(record),
-            Err(invalid) => fault = Some(format!("records[{index}].{invalid}")),
-        }
-    }
-    Ok((records, fault))
+    let records = readable("records", batch.records, convert::record, &mut fault);
+    let opened = readable("opened", batch.opened, convert::open_event, &mut fault);
+    Ok((Content { records, opened }, fault))
 }
 
-/// Writes records, whatever the store does.
+/// Those of a list that can be read; what is wrong with another goes to `fault`.
+fn readable<M, T>(
+    list: &str,
+    messages: Vec<M>,
+    read: fn(M) -> Result<T, Invalid>,
+    fault: &mut Option<String>,
+) -> Vec<T> {
+    let mut found = Vec::with_capacity(messages.len());
+    for (index, message) in messages.into_iter().enumerate() {
+        match read(message) {
+            Ok(readable) => found.push(readable),
+            Err(invalid) => *fault = Some(format!("{list}[{index}].{invalid}")),
+        }
+    }
+    found
+}
+
+/// Writes, whatever the store does.
 struct Writer<'a> {
     store: &'a dyn Store,
+    clock: &'a dyn Clock,
     metrics: &'a Metrics,
     patience: Duration,
 }
 
 impl Writer<'_> {
     /// Writes a group and settles its messages. A group that the store refuses goes message by message and, where it
-    /// refuses that too, record by record: what can be stored is, and only messages with something at fault are parked.
+    /// refuses that too, one by one: what can be stored is, and only messages with something at fault are parked.
     async fn write(&self, mut group: Vec<Read>) {
-        let records = group.iter_mut().flat_map(|read| std::mem::take(&mut read.records)).collect();
-        if self.persist(records).await.is_ok() {
+        let mut all = Content::default();
+        group.iter_mut().for_each(|read| all.add(std::mem::take(&mut read.content)));
+        if self.persist(all).await.is_ok() {
             return group.into_iter().for_each(Read::done);
         }
         let is_one = group.len() == 1;
         for read in group {
-            // Again: the records have been given away, and this is rare.
-            let Ok((records, _)) = self::records(read.message.body.clone()) else { continue };
-            if !is_one && self.persist(records.as_slice().into()).await.is_ok() {
+            // Again: the content has been given away, and this is rare.
+            let again = || content(read.message.body.clone()).map(|(content, _)| content).unwrap_or_default();
+            if !is_one && self.persist(again()).await.is_ok() {
                 read.done();
             } else {
-                self.write_singly(read, records).await;
+                let content = again();
+                self.write_singly(read, content).await;
             }
         }
     }
 
-    async fn write_singly(&self, mut read: Read, records: Vec<Record>) {
-        for record in records {
+    async fn write_singly(&self, mut read: Read, content: Content) {
+        for event in content.opened {
+            let name = format!("event {}", event.key.event_id);
+            if let Err(error) = self.open(vec![event]).await {
+                read.fault = Some(format!("{name}: {error}"));
+            }
+        }
+        for record in content.records {
             let name = format!("attempt {} of delivery {}", record.number, record.delivery.id);
-            if let Err(error) = self.persist(Arc::new([record])).await {
+            if let Err(error) = self.record(Arc::new([record])).await {
                 read.fault = Some(format!("{name}: {error}"));
             }
         }
         read.done();
     }
 
-    /// Writes records, however long it takes.
+    /// # Errors
+    /// As of [`Self::insist`].
+    async fn persist(&self, content: Content) -> Result<(), StoreError> {
+        // First the events, so that no entry is there without its body.
+        if !content.opened.is_empty() {
+            self.open(content.opened).await?;
+        }
+        if content.records.is_empty() { Ok(()) } else { self.record(content.records.into()).await }
+    }
+
+    async fn open(&self, events: Vec<OpenEvent>) -> Result<(), StoreError> {
+        let now = self.clock.now().as_micros();
+        let store = self.store;
+        self.insist(|| store.open(events.clone(), now)).await.map(drop)
+    }
+
+    async fn record(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
+        let spans = spans::recording(&records);
+        let store = self.store;
+        self.insist(|| store.record(Arc::clone(&records))).await?;
+        spans::recorded(spans);
+        self.metrics.written(&records);
+        Ok(())
+    }
+
+    /// Writes, however long it takes.
     ///
     /// # Errors
-    /// The store will never take them.
-    async fn persist(&self, records: Arc<[Record]>) -> Result<(), StoreError> {
-        let spans = spans::recording(&records);
+    /// The store will never take it.
+    async fn insist<T, F>(&self, write: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut pause = FIRST_PAUSE;
         loop {
-            let written = tokio::time::timeout(self.patience, self.store.record(Arc::clone(&records))).await;
+            let written = tokio::time::timeout(self.patience, write()).await;
             match written.unwrap_or(Err(StoreError::Silent { seconds: self.patience.as_secs() })) {
-                Ok(()) => {
+                Ok(written) => {
                     if pause > FIRST_PAUSE {
                         tracing::info!("records can be written again");
                     }
-                    spans::recorded(spans);
-                    self.metrics.written(&records);
-                    return Ok(());
+                    return Ok(written);
                 }
                 Err(error @ StoreError::Refused { .. }) => return Err(error),
                 Err(error) => {

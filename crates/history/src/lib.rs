@@ -87,8 +87,8 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
     }
     let metrics = Arc::new(metrics::Metrics::new(Arc::clone(&parts.clock)));
     if parts.consume_records {
-        let (store, broker) = (Arc::clone(&parts.store), Arc::clone(&parts.broker));
-        tasks.spawn("history records", consume::run(store, broker, Arc::clone(&metrics), shutdown.clone()));
+        let (store, broker, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.broker), Arc::clone(&parts.clock));
+        tasks.spawn("history records", consume::run(store, broker, clock, Arc::clone(&metrics), shutdown.clone()));
     }
     let sweeper = sweep::Sweeper {
         store: Arc::clone(&parts.store),

@@ -59,14 +59,14 @@ pub(crate) struct Decision<'a> {
     pub(crate) deliveries: Vec<Delivery>,
     /// To be written unless the event has one of the format: the first content wins.
     pub(crate) bodies: Vec<NewBody<'a>>,
-    /// Events that are new and that some webhooks skip.
+    /// Events that some webhooks skip, unless their publish was opened before.
     skipped: Vec<&'a OpenEvent>,
 }
 
 impl<'a> Decision<'a> {
     /// What the skipped events change in the counts, when the generic bodies of the events in `first` were written just
-    /// now. An event that claims no id may be opened twice, because the answer to the first call was lost; its body is
-    /// written once.
+    /// now. An event that claims no id may be opened twice, because the answer to the first call was lost, and one that was
+    /// dispatched without history may be opened after its attempts: its body is written once.
     pub(crate) fn counts(&self, first: &HashSet<EventKey>) -> Tally<'a> {
         let mut tally = Tally::default();
         for event in self.skipped.iter().filter(|event| first.contains(&event.key)) {
@@ -127,10 +127,10 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
         let is_known = !waiting.is_empty() || fresh.len() < event.deliveries.len() || known.bodies.contains(&event.key);
         let again = standing == Standing::Again || event.redelivered && is_known;
         results.push(if again { redelivered(&fresh, waiting, known) } else { Opened::New });
-        if !again && !event.skipped.is_empty() {
-            skipped.push(event);
-        }
         if standing == Standing::First {
+            if !event.skipped.is_empty() {
+                skipped.push(event);
+            }
             let kept = |format: &str| format == GENERIC || fresh.iter().any(|to| to.1 == format);
             for (format, content) in event.bodies.iter().filter(|body| kept(&body.0)) {
                 let body = NewBody { event: event.key.clone(), format, at: event.matched_at, content };

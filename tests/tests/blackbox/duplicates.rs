@@ -6,10 +6,13 @@ use blackbox::{
     events, history, in_both_modes,
     product::{Mode, Product, Service},
     receiver::Receiver,
+    run_test,
+    wait::eventually,
     webhooks,
 };
 use futures::future::join_all;
 use proto::v1::Event;
+use serde_json::{Value, json};
 
 in_both_modes!(an_id_is_delivered_once, an_id_is_delivered_once_whoever_takes_it, the_first_content_wins);
 
@@ -117,4 +120,43 @@ async fn again(product: &Product, event: Event) -> String {
     let id = event.id.clone();
     product.publisher().publish_all(&[event], 1, SOON).await;
     id
+}
+
+#[test]
+fn what_is_dispatched_while_history_is_away_is_known_to_it_afterwards() {
+    run_test(async {
+        let mut product = Product::start(Mode::Distributed).await;
+        let (rest, receiver) = (product.admin(), Receiver::start().await);
+        let active = webhooks::create_generic(&rest, &receiver.url("/in")).await.id;
+        let inactive = webhooks::create_generic(&rest, &receiver.url("/never")).await.id;
+        webhooks::act(&rest, inactive, "deactivate").await;
+        product.kill(Service::History);
+        let event = events::run_completed(events::PROJECT, 1);
+        again(&product, event.clone()).await;
+        receiver.wait_for("/in", 1, SOON).await;
+        // What the dispatcher has in its memory goes.
+        product.stop(Service::Dispatcher).await;
+        product.resume(Service::Dispatcher).await;
+        product.resume(Service::History).await;
+        history::wait_until_settled(&rest, active, SOON).await;
+        eventually(SOON, "the skipped event is counted", async || {
+            let stats: Value = rest.get(&format!("/api/v1/webhooks/{inactive}/stats")).await.expect(200);
+            (stats["totals"]["skipped"]["inactive"] == 1).then_some(())
+        })
+        .await;
+        let explained = rest.post(&format!("/api/v1/webhooks/{inactive}/explain"), json!({"event_id": event.id})).await;
+        let _: Value = explained.expect(200);
+        let entry = history::all(&rest, active).await.remove(0);
+        let delivery = history::delivery(&rest, entry.delivery()).await.expect("a delivery");
+        assert_eq!(delivery.entries()[0].request_body(), receiver.requests("/in")[0].body);
+
+        again(&product, event.clone()).await;
+        let other = events::run_completed(events::PROJECT, 2);
+        again(&product, other.clone()).await;
+        let bodies: Vec<_> =
+            receiver.wait_for("/in", 2, SOON).await.iter().map(|request| request.json()["id"].clone()).collect();
+        receiver.stays_at("/in", bodies.len(), QUIET).await;
+        assert!(bodies.contains(&other.id.into()), "{bodies:?}");
+        assert_eq!(bodies.iter().filter(|id| **id == event.id.as_str()).count(), 1, "{bodies:?}");
+    });
 }

@@ -1,11 +1,13 @@
 //! What is recorded of an attempt beside what it came to.
 
+use std::sync::atomic::Ordering;
+
 use blackbox::receiver::Receiver;
 use broker::{Lane, Settlement};
 use prost::Message as _;
 use proto::{
     convert::traceparent,
-    internal::v1::{Attempt, AttemptRecord, DeliveryTask, attempt_record::What},
+    internal::v1::{Attempt, AttemptRecord, DeliveryTask, SkipReason, WebhookConfig, attempt_record::What},
 };
 
 use crate::world::{Bench, FIRST_RENDERED, TRACE, event, task, webhook};
@@ -91,4 +93,21 @@ async fn what_is_recorded_here_is_not_recorded_again_by_its_retry() {
     let retry = bench.world.published.lock().unwrap().remove(0);
     bench.send(Lane::DeliverSlow, 2, false, retry.body.into()).await;
     assert_eq!(bench.recorded().await.number, 2, "history does not know the first yet");
+}
+
+#[tokio::test]
+async fn what_is_dispatched_without_history_it_is_told_of_before_the_event_is_acknowledged() {
+    let receiver = Receiver::start().await;
+    let inactive = WebhookConfig { active: false, ..webhook(2, &receiver.url("/in"), &["*"]) };
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"]), inactive], 10);
+    bench.world.without_history.store(true, Ordering::SeqCst);
+    bench.send(Lane::Events, 1, false, event(true)).await;
+    assert_eq!(bench.recorded().await.number, 1, "it does not wait for history");
+    assert!(bench.opened().0.is_empty() && bench.unsettled(), "and history is still to be told");
+    bench.world.telling.add_permits(1);
+    assert_eq!(bench.settled().await, (1, Settlement::Ack));
+    let told = bench.world.opened.lock().unwrap().concat();
+    assert!(told[0].claim && told[0].redelivered, "as it may be known by its attempts: {told:?}");
+    assert_eq!(bench.opened(), (vec![(1, "generic".to_owned())], vec!["generic".to_owned()]));
+    assert_eq!(bench.skipped(), [(2, SkipReason::Inactive)]);
 }

@@ -4,7 +4,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -44,8 +44,12 @@ pub(crate) struct World {
     records: mpsc::UnboundedSender<AttemptRecord>,
     /// What was published.
     pub(crate) published: Mutex<Vec<Outgoing>>,
-    /// The events of each call to `Open`.
+    /// The events of each call to `Open`, and those that history is told of later.
     pub(crate) opened: Mutex<Vec<Vec<OpenEvent>>>,
+    /// Whether history cannot be asked about events.
+    pub(crate) without_history: AtomicBool,
+    /// Telling it of them later waits for a permit.
+    pub(crate) telling: Semaphore,
     /// What of a redelivered event is to be sent.
     unsent: Mutex<Vec<OpenDelivery>>,
     /// What is answered of retries: whether to send them, and whether the attempt before is recorded.
@@ -108,6 +112,12 @@ impl RecordSink for World {
         records.iter().for_each(|record| self.records.send(record.clone()).unwrap());
         Ok(())
     }
+
+    async fn open(&self, event: &OpenEvent) -> Result<(), String> {
+        let _told = self.telling.acquire().await.unwrap();
+        self.opened.lock().unwrap().push(vec![event.clone()]);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -151,6 +161,9 @@ impl Configuration for Service {
 #[tonic::async_trait]
 impl Recording for Service {
     async fn open(&self, request: Request<OpenRequest>) -> Result<Response<OpenResponse>, Status> {
+        if self.0.without_history.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("nobody is there"));
+        }
         let events = request.into_inner().events;
         self.0.opened.lock().unwrap().push(events.clone());
         let result = |event: &OpenEvent| match event.redelivered {
@@ -211,6 +224,8 @@ impl Bench {
             records: record_sender,
             published: Mutex::default(),
             opened: Mutex::default(),
+            without_history: AtomicBool::new(false),
+            telling: Semaphore::new(0),
             unsent: Mutex::default(),
             checked: Mutex::new((true, false)),
             lookups_begun: AtomicUsize::new(0),
@@ -314,6 +329,11 @@ impl Bench {
 
     pub(crate) async fn settled(&mut self) -> (u64, Settlement) {
         tokio::time::timeout(LIMIT, self.settled.recv()).await.unwrap().unwrap()
+    }
+
+    /// Whether no message was settled since the last that was asked for.
+    pub(crate) fn unsettled(&mut self) -> bool {
+        self.settled.try_recv().is_err()
     }
 
     pub(crate) async fn recorded(&mut self) -> AttemptRecord {

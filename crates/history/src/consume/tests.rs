@@ -175,8 +175,9 @@ impl Store for Silent {
 async fn a_write_that_is_never_answered_is_tried_again() {
     let store = Silent::default();
     let metrics = Metrics::new(Arc::new(domain::SystemClock));
-    let writer = Writer { store: &store, metrics: &metrics, patience: Duration::from_millis(50) };
-    let written = tokio::time::timeout(Duration::from_secs(20), writer.persist(Vec::new().into())).await;
+    let patience = Duration::from_millis(50);
+    let writer = Writer { store: &store, clock: &domain::SystemClock, metrics: &metrics, patience };
+    let written = tokio::time::timeout(Duration::from_secs(20), writer.record(Vec::new().into())).await;
     assert!(matches!(written, Ok(Ok(()))), "{written:?}");
     assert_eq!(store.tried.load(Ordering::SeqCst), 2);
 }

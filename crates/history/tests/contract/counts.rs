@@ -9,7 +9,7 @@ use history::{
 };
 use uuid::Uuid;
 
-use crate::known::{cancelled, delivered, delivery, entries, event, failed, held, record};
+use crate::known::{cancelled, delivered, delivery, delivery_of, entries, event, failed, held, record};
 
 type Any = Arc<dyn Store>;
 
@@ -216,6 +216,20 @@ pub(crate) async fn a_skipped_event_that_claims_nothing_is_counted_once(store: A
     unheard.claim = false;
     assert_eq!(store.open(vec![unheard.clone(), unheard], 5).await.unwrap()[0], Opened::New);
     assert_eq!(counts(store.as_ref(), 1).await, [(0, SKIPPED, 2)]);
+}
+
+pub(crate) async fn what_is_opened_after_its_attempts_is_counted_once(store: Any) {
+    for (number, claim) in [(1, true), (2, false)] {
+        let sent = OpenEvent { redelivered: true, claim, ..skipped_by(number, &[(7, SkipReason::Inactive)]) };
+        let sent = OpenEvent { deliveries: vec![(1, "generic".to_owned())], ..sent };
+        let attempt = Record { delivery: delivery_of(sent.key.event_id, 1), ..record(1, 1, delivered(10)) };
+        store.record(vec![attempt].into()).await.unwrap();
+        for _ in 0..2 {
+            let opened = store.open(vec![sent.clone()], 5).await.unwrap();
+            assert!(matches!(&opened[0], Opened::Redelivered(unsent) if unsent.is_empty()), "{opened:?}");
+        }
+    }
+    assert_eq!(counts(store.as_ref(), 7).await, [(0, SKIPPED, 2)]);
 }
 
 pub(crate) async fn of_events_opened_at_once_each_is_counted_once(store: Any) {

@@ -123,6 +123,7 @@ contract! {
     counts::skipped_events_are_counted_once_by_reason,
     counts::a_skipped_event_that_claims_nothing_is_counted_once,
     counts::of_events_opened_at_once_each_is_counted_once,
+    counts::what_is_opened_after_its_attempts_is_counted_once,
     counts::old_counts_are_forgotten,
     retention::attempts_of_many_days_are_in_one_list,
     retention::a_shorter_retention_hides_at_once_and_removes,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::started::{EVENT, START, Started, cancel, delivery_id, failed, record};
 
-fn open_event(publish: u128) -> OpenEvent {
+pub(crate) fn open_event(publish: u128) -> OpenEvent {
     OpenEvent {
         instance: "acme".into(),
         event_id: uuid_bytes(EVENT),

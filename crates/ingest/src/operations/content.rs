@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(read(Lane::DeliverFast, &task), Some(Content::Delivery(told.clone())));
         assert_eq!(read(Lane::DeliverSlow, &task), Some(Content::Delivery(told)));
 
-        let batch = RecordBatch { records: vec![AttemptRecord::default(); 3] };
+        let batch = RecordBatch { records: vec![AttemptRecord::default(); 3], opened: Vec::new() };
         assert_eq!(read(Lane::History, &batch), Some(Content::Records(v1::ParkedRecords { count: 3 })));
     }
 

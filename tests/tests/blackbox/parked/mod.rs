@@ -163,7 +163,7 @@ fn poison(mode: Mode, webhook: i64) -> Vec<(Message, &'static str, &'static str)
         return poison;
     }
     let record = AttemptRecord { delivery: Some(delivery(webhook)), number: 1, ..AttemptRecord::default() };
-    let batch = RecordBatch { records: vec![record] }.encode_to_vec();
+    let batch = RecordBatch { records: vec![record], opened: Vec::new() }.encode_to_vec();
     poison.extend([
         (Message::new("history", NO_PROTOBUF), "history", "not a RecordBatch"),
         (Message::new("history", batch), "history", "records[0].what"),
