@@ -131,7 +131,8 @@ pub(crate) fn decide<'a>(events: &'a [OpenEvent], claims: &Claims, known: &Known
             if !event.skipped.is_empty() {
                 skipped.push(event);
             }
-            let kept = |format: &str| format == GENERIC || fresh.iter().any(|to| to.1 == format);
+            // Also of deliveries that are known: what was dispatched without history has left its bodies to this.
+            let kept = |format: &str| format == GENERIC || event.deliveries.iter().any(|to| to.1 == format);
             for (format, content) in event.bodies.iter().filter(|body| kept(&body.0)) {
                 let body = NewBody { event: event.key.clone(), format, at: event.matched_at, content };
                 bodies.entry((&event.key, format)).or_insert(body);

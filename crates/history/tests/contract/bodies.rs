@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use history::{
-    model::{EventKey, OpenEvent, Opened},
+    model::{Delivery, EventKey, OpenEvent, Opened, Record, What},
     store::Store,
 };
 use uuid::Uuid;
 
-use crate::known::{SIGHT, delivered, delivery, event, record, standing, unsent};
+use crate::known::{SIGHT, delivered, delivery, delivery_of, event, held, record, standing, unsent};
 
 type Any = Arc<dyn Store>;
 
@@ -87,6 +87,25 @@ pub(crate) async fn the_first_content_of_an_event_wins(store: Any) {
     (late.claim, late.redelivered) = (false, true);
     store.open(vec![late], 8).await.unwrap();
     assert_eq!(body(&store, &delivery(1).event(), "generic").await.as_deref(), Some("recorded"));
+}
+
+pub(crate) async fn what_was_recorded_before_it_was_opened_gets_its_bodies(store: Any) {
+    for (number, claim) in [(1, true), (2, false)] {
+        let mut sent = OpenEvent { claim, redelivered: true, ..with(number, &[], "sent") };
+        for (webhook_id, format) in [(1, "slack"), (2, "teams")] {
+            sent.deliveries.push((webhook_id, format.into()));
+            sent.bodies.push((format.into(), "sent".into()));
+        }
+        let of = |webhook_id: i64, format: &str, what: What| {
+            let delivery = Delivery { format: format.into(), ..delivery_of(sent.key.event_id, webhook_id) };
+            Record { delivery, ..record(webhook_id, 1, what) }
+        };
+        store.record(vec![of(1, "slack", held(3)), of(2, "teams", delivered(10))].into()).await.unwrap();
+        store.open(vec![sent.clone()], 5).await.unwrap();
+        for format in ["generic", "slack", "teams"] {
+            assert!(body(&store, &sent.key, format).await.is_some(), "{format}");
+        }
+    }
 }
 
 pub(crate) async fn a_body_is_its_instances_own(store: Any) {

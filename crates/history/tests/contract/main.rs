@@ -64,6 +64,7 @@ contract! {
     bodies::bodies_in_other_formats_are_kept_for_deliveries_only,
     bodies::the_first_content_of_an_event_wins,
     bodies::a_body_is_its_instances_own,
+    bodies::what_was_recorded_before_it_was_opened_gets_its_bodies,
     record::a_record_brings_what_was_never_opened,
     record::the_better_account_of_an_attempt_stands,
     record::records_in_any_order_give_the_same_rows,
