@@ -18,12 +18,19 @@
 //! | [`collector`] | where traces are told |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
+//! | [`oracle`] | whether what was accepted, what came and what is on record agree |
 //! | [`outage`] | PostgreSQL away for a while under load |
 //! | [`schedule`] | retries on time while many deliveries wait |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`signature`] | the receiver's side of signing |
 
-use std::sync::{PoisonError, RwLock};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::Path,
+    sync::{PoisonError, RwLock},
+    time::{Duration, Instant},
+};
 
 pub mod browser;
 pub mod collector;
@@ -32,6 +39,7 @@ pub mod grpc;
 pub mod history;
 pub mod jwt;
 pub mod load;
+pub mod oracle;
 pub mod outage;
 pub mod ports;
 pub mod process;
@@ -64,12 +72,24 @@ pub fn run_test_alone(test: impl Future<Output = ()>) {
 }
 
 fn block_on(test: impl Future<Output = ()>) {
+    let begun = Instant::now();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime for the test")
         .block_on(test);
+    note(begun.elapsed());
+}
+
+/// Adds how long this thread's test took to `target/<profile>/test-times`, of which `tests/run` tells the longest.
+fn note(took: Duration) {
+    let thread = std::thread::current();
+    let program = std::env::current_exe().expect("the path of this program");
+    let Some(folder) = program.parent().and_then(Path::parent) else { return };
+    let file = OpenOptions::new().create(true).append(true).open(folder.join("test-times"));
+    let line = format!("{:.1} s  {}\n", took.as_secs_f64(), thread.name().unwrap_or("?"));
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("room for a line");
 }
 
 /// Spawns a task of the harness; it ends with the runtime of its test.

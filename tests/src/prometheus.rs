@@ -26,7 +26,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Watches every program of a product, and the RabbitMQ that tells its metrics on a port. Waits until all answer.
+    /// Watches every program of a product, and the RabbitMQ that tells its metrics on a port. Waits until all answer, and
+    /// until nobody is missed any more: before its first look, it knows of none.
     pub async fn watch(product: &Product, rabbit: u16) -> Self {
         let folder = run::folder("prometheus");
         let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/alerts.yml");
@@ -43,7 +44,9 @@ impl Prometheus {
         eventually(READY, "Prometheus gets an answer of all", async || {
             let targets = prometheus.ask("/api/v1/targets?state=active").await?;
             let targets = targets["activeTargets"].as_array()?;
-            (targets.len() == product.programs().len() + 1 && targets.iter().all(|target| target["health"] == "up"))
+            let all = targets.len() == product.programs().len() + 1;
+            let alerts = prometheus.ask("/api/v1/alerts").await?;
+            (all && targets.iter().all(|target| target["health"] == "up") && alerts["alerts"].as_array()?.is_empty())
                 .then_some(())
         })
         .await;

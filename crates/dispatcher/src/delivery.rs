@@ -1,6 +1,6 @@
 //! One delivery: its webhook as it is now, the attempt, and what follows.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Lane, Outgoing, PublishError};
 use bytes::Bytes;
@@ -9,11 +9,11 @@ use prost::Message as _;
 use proto::{
     convert,
     internal::v1::{
-        Attempt, AttemptRecord, AttemptTimings, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, PreviousAttempt,
-        RecordedHeader, attempt_record::What,
+        Attempt, AttemptRecord, Cancel, DeliveryRef, DeliveryTask, Hold, HoldReason, PreviousAttempt,
+        attempt_record::What,
     },
 };
-use runtime::Tasks;
+use runtime::{Tasks, fail_point};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,11 +25,11 @@ use crate::{
     guard::Promise,
     in_hand::{self, InHand},
     metrics::Metrics,
+    outcome::{Next, attempt, waiting},
     post::{Letter, Posted, Poster},
     recorder::Recorder,
     retry_after::retry_after,
     spans,
-    stopwatch::Timings,
     webhooks::{Found, Webhook, Webhooks},
 };
 
@@ -212,6 +212,7 @@ impl Delivering {
 
     /// Queues the next attempt, if there is to be one, and records this one.
     async fn follow_up(&self, job: Job, posted: Posted, span_id: Bytes, webhook: &Webhook) -> bool {
+        fail_point("dispatcher.attempted");
         let verdict = posted.error.as_ref().map_or(Verdict::Delivered, |(class, _)| class.verdict());
         let wait = match verdict {
             Verdict::Retry if !job.manual => {
@@ -235,7 +236,10 @@ impl Delivering {
         {
             return false;
         }
-        self.recorder.record(record(job, What::Attempt(attempt))).await
+        fail_point("dispatcher.retry_queued");
+        let durable = self.recorder.record(record(job, What::Attempt(attempt))).await;
+        fail_point("dispatcher.recorded");
+        durable
     }
 
     /// Queues the attempt after one; `false`: the program ends before it was taken.
@@ -247,7 +251,7 @@ impl Delivering {
             generation: 0,
             body: job.body.bytes.clone(),
             manual: false,
-            previous: Some(PreviousAttempt { attempt: Some(attempt), generation: job.generation }),
+            previous: Some(PreviousAttempt { attempt: Some(waiting(attempt, wait)), generation: job.generation }),
         };
         let message = Outgoing {
             lane: Lane::DeliverSlow,
@@ -280,66 +284,6 @@ impl Delivering {
 
 fn record(job: Job, what: What) -> AttemptRecord {
     AttemptRecord { delivery: Some(job.delivery), number: job.number, body: Bytes::new(), what: Some(what) }
-}
-
-/// Where the next attempt waits.
-enum Next {
-    None,
-    Queued(Duration, Timestamp),
-    Held(Timestamp),
-}
-
-fn attempt(posted: Posted, webhook: &Webhook, next: &Next) -> Attempt {
-    let (next_due_at, next_held) = match next {
-        Next::None => (0, HoldReason::Unspecified),
-        Next::Queued(_, due_at) => (due_at.as_micros(), HoldReason::Unspecified),
-        Next::Held(due_at) => (due_at.as_micros(), HoldReason::RetryAfter),
-    };
-    let (error_class, error) = match posted.error {
-        Some((class, text)) => (class.name().to_owned(), text),
-        None => (String::new(), String::new()),
-    };
-    let recorded = |headers: Vec<(String, String)>| {
-        headers.into_iter().map(|(name, value)| RecordedHeader { name, value }).collect()
-    };
-    let (response_code, response_headers, response_body, response_truncated) = match posted.answer {
-        Some(answer) => (i32::from(answer.status), answer.headers, answer.body, answer.truncated),
-        None => (0, Vec::new(), Vec::new(), false),
-    };
-    Attempt {
-        started_at: posted.started_at.as_micros(),
-        duration_us: micros(posted.timings.total),
-        delivered: error_class.is_empty(),
-        response_code,
-        error_class,
-        error,
-        url: webhook.masked_url.clone(),
-        remote_address: posted.remote_address.as_ref().map(SocketAddr::to_string).unwrap_or_default(),
-        request_headers: recorded(posted.request_headers),
-        response_headers: recorded(response_headers),
-        response_body: response_body.into(),
-        response_truncated,
-        next_due_at,
-        next_held: next_held.into(),
-        body_sha256: Bytes::new(),
-        span_id: Bytes::new(),
-        secret_ids: posted.secret_ids,
-        timings: Some(timings(&posted.timings)),
-    }
-}
-
-fn timings(timings: &Timings) -> AttemptTimings {
-    AttemptTimings {
-        dns_us: timings.dns.map(micros),
-        connect_us: timings.connect.map(micros),
-        tls_us: timings.tls.map(micros),
-        first_byte_us: timings.first_byte.map(micros),
-        connection_reused: timings.reused,
-    }
-}
-
-fn micros(length: Duration) -> i64 {
-    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The delivery of an event to a webhook, as messages and records name it.

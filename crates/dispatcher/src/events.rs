@@ -15,7 +15,7 @@ use proto::{
     internal::v1::{AcceptedEvent, Body, OpenDelivery, OpenEvent, OpenOutcome, SkipReason, SkippedWebhook},
     v1,
 };
-use runtime::{Span, Tasks};
+use runtime::{Span, Tasks, fail_point};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -83,6 +83,7 @@ pub(crate) async fn run(
                 event.message.ack();
             }
             let opened = opening.open(matched.iter().map(open_event).collect()).await;
+            fail_point("dispatcher.opened");
             for (event, opened) in matched.into_iter().zip(opened) {
                 if !dispatch(&delivering, event, opened, &room, &tasks).await {
                     return;

@@ -36,6 +36,7 @@ mod in_hand;
 mod line;
 mod metrics;
 mod opening;
+mod outcome;
 mod post;
 mod recorder;
 mod retry_after;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use domain::Clock;
 use prost::Message as _;
 use proto::internal::v1::RecordBatch;
+use runtime::fail_point;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -231,6 +232,7 @@ impl Writer<'_> {
         let spans = spans::recording(&records);
         let store = self.store;
         self.insist(|| store.record(Arc::clone(&records))).await?;
+        fail_point("history.recorded");
         spans::recorded(spans);
         self.metrics.written(&records);
         Ok(())

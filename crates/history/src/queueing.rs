@@ -13,6 +13,7 @@ use proto::{
     convert::{trace_bytes, uuid_bytes},
     internal::v1::{DeliveryRef, DeliveryTask},
 };
+use runtime::fail_point;
 
 use crate::{
     spans,
@@ -43,6 +44,7 @@ pub(crate) enum QueueError {
 impl Queueing {
     /// Queues what was taken and has a body; answers how many. What the broker does not take is free to be taken again.
     pub(crate) async fn queue(&self, taken: Vec<Released>, lane: Lane) -> Result<usize, QueueError> {
+        fail_point("history.taken");
         let messages = taken.iter().map(|taken| self.message(taken, lane)).collect();
         let answers = self.broker.publish(messages).await;
         let (mut queued, mut refused, mut trouble) = (Vec::new(), Vec::new(), None);
@@ -55,6 +57,7 @@ impl Queueing {
                 }
             }
         }
+        fail_point("history.queued");
         self.store.released(&queued).await?;
         self.store.not_released(&refused).await?;
         trouble.map_or(Ok(queued.len()), |error| Err(error.into()))

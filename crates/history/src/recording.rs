@@ -10,7 +10,7 @@ use proto::{
         QueueTestRequest, QueueTestResponse, RecordRequest, RecordResponse, recording_server::Recording,
     },
 };
-use runtime::ServiceCredential;
+use runtime::{ServiceCredential, fail_point};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -37,6 +37,7 @@ impl Recording for RecordingService {
         self.credential.check(request.metadata())?;
         let events = all(request.into_inner().events, "events", convert::open_event)?;
         let opened = self.store.open(events, self.clock.now().as_micros()).await.map_err(store_status)?;
+        fail_point("history.opened");
         Ok(Response::new(OpenResponse { results: opened.into_iter().map(result).collect() }))
     }
 
@@ -46,6 +47,7 @@ impl Recording for RecordingService {
         let records: Arc<[Record]> = records.into();
         let spans = spans::recording(&records);
         self.store.record(Arc::clone(&records)).await.map_err(store_status)?;
+        fail_point("history.recorded");
         spans::recorded(spans);
         self.metrics.written(&records);
         Ok(Response::new(RecordResponse {}))

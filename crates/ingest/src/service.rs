@@ -11,7 +11,7 @@ use proto::{
     error::{ApiError, ErrorCode},
     v1::{self, events_server::Events},
 };
-use runtime::{Span, SpanKind, config::Publishing};
+use runtime::{Span, SpanKind, config::Publishing, fail_point};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_types::StatusExt as _;
@@ -117,6 +117,7 @@ impl Ingest {
         let Prepared { mut outcomes, messages } = prepared;
         if !messages.is_empty() {
             let mut published = self.parts.broker.publish(messages).await.into_iter();
+            fail_point("ingest.published");
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
                 // An adapter that answers too few has lost some.
                 let result =

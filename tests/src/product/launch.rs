@@ -124,9 +124,10 @@ pub(super) fn command(service: Service, placement: &Placement, folder: &Path) ->
     command
 }
 
-/// Starts a program in `folder`.
-pub(super) fn start(program: Program, placement: &Placement, folder: &Path) -> Process {
+/// Starts a program in `folder`; `fail_point`: where it is to die, and which time.
+pub(super) fn start(program: Program, placement: &Placement, folder: &Path, fail_point: Option<&str>) -> Process {
     let mut command = command(program.service, placement, folder);
+    command.envs(fail_point.map(|point| ("FAIL_POINT", point)));
     if program.service == Service::Standalone {
         command.arg("standalone");
     }

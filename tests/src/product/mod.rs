@@ -9,7 +9,10 @@ mod launch;
 mod preparation;
 mod settings;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::process::ExitStatusExt as _, path::PathBuf, process::ExitStatus, sync::Arc,
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio_rustls::rustls::ClientConfig;
@@ -32,6 +35,8 @@ use crate::{
     wait::eventually,
 };
 
+/// The number of the signal that `kill -9` sends.
+const SIGKILL: i32 = 9;
 /// How long a service may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -300,9 +305,24 @@ impl Product {
         .await
     }
 
+    /// Starts one program that is to die as by `kill -9` the n-th time that it comes to a fail point, `name:n`, and waits
+    /// until it has.
+    pub async fn dies_at(&mut self, program: impl Into<Program>, point: &str, timeout: Duration) {
+        let program = program.into();
+        self.launch(program, Some(point));
+        let mut process = self.take(program);
+        let (status, process) = servers::blocking(move || (process.wait(timeout), process)).await;
+        let died = status.is_some_and(|status| status.signal() == Some(SIGKILL));
+        assert!(died, "{program} should have died at {point}: {status:?}\n{}", process.tail());
+    }
+
     fn spawn(&mut self, program: Program) {
+        self.launch(program, None);
+    }
+
+    fn launch(&mut self, program: Program, fail_point: Option<&str>) {
         assert!(!self.processes.contains_key(&program), "{program} runs already");
-        let process = launch::start(program, &self.placements[&program], &self.folder);
+        let process = launch::start(program, &self.placements[&program], &self.folder, fail_point);
         self.processes.insert(program, process);
     }
 

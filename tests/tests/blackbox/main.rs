@@ -17,6 +17,7 @@ mod duplicates;
 mod explain;
 mod export;
 mod failing;
+mod faults;
 mod filters;
 mod grpc_input;
 mod guides;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use blackbox::receiver::Receiver;
+use blackbox::receiver::{Answer, Receiver};
 use broker::{Lane, Settlement};
 use prost::Message as _;
 use proto::{
@@ -110,4 +110,22 @@ async fn what_is_dispatched_without_history_it_is_told_of_before_the_event_is_ac
     assert!(told[0].claim && told[0].redelivered, "as it may be known by its attempts: {told:?}");
     assert_eq!(bench.opened(), (vec![(1, "generic".to_owned())], vec!["generic".to_owned()]));
     assert_eq!(bench.skipped(), [(2, SkipReason::Inactive)]);
+}
+
+#[tokio::test]
+async fn a_retry_that_waits_for_long_waits_with_little() {
+    let receiver = Receiver::start().await;
+    let long = Answer::status(500).body("x".repeat(64 << 10));
+    receiver.script("/in", [long.clone(), long]);
+    let mut bench = Bench::start(vec![webhook(1, &receiver.url("/in"), &["*"])], 10);
+    bench.send(Lane::Events, 1, false, event(false)).await;
+    bench.settled().await;
+    bench.send(Lane::DeliverSlow, 2, false, task(1, 2)).await;
+    bench.settled().await;
+    for (retry, kept) in [(0, 64 << 10), (1, 4 << 10)] {
+        assert_eq!(attempt(bench.recorded().await).response_body.len(), 64 << 10);
+        let published = bench.world.published.lock().unwrap()[retry].clone();
+        let previous = DeliveryTask::decode(published.body).unwrap().previous.unwrap().attempt.unwrap();
+        assert_eq!((previous.response_body.len(), previous.response_truncated), (kept, retry == 1));
+    }
 }

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use domain::InstanceId;
+use runtime::fail_point;
 use sqlx::{PgConnection, PgTransaction};
 
 use super::{
@@ -165,7 +166,9 @@ impl Change for PostgresChange {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        fail_point("subscription.saved");
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::InstanceId;
+use runtime::fail_point;
 use sqlx::{SqliteConnection, sqlite::SqliteTransaction};
 
 use super::{
@@ -140,7 +141,9 @@ impl Change for SqliteChange {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        fail_point("subscription.saved");
+        Ok(())
     }
 }
 

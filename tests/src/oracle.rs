@@ -1,0 +1,156 @@
+//! The oracle: whether what was accepted, what came to the endpoints and what history shows agree.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::{Duration, Instant},
+};
+
+use proto::v1::Event;
+
+use crate::{history, receiver::Receiver, rest::Rest, wait::pause};
+
+/// From one look to the next.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Where every event goes to.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its path at the receiver.
+    pub path: &'static str,
+    /// Its webhook.
+    pub webhook: i64,
+    /// What it answers to the first attempt, the second, …; the last answer ends the delivery.
+    pub answers: Vec<u16>,
+}
+
+/// What was found, over all endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What had to come: an event to an endpoint.
+    pub deliveries: usize,
+    /// Of those, what has not come to its last attempt.
+    pub lost: usize,
+    /// Deliveries with more than one id, of events to an endpoint.
+    pub doubled: usize,
+    /// What came, and nobody had published.
+    pub strangers: usize,
+    /// Attempts that came, and are not on record as they ended.
+    pub unrecorded: usize,
+    /// Attempts that are on record, and never came.
+    pub invented: usize,
+    /// Entries that still wait.
+    pub stuck: usize,
+    /// Attempts that came again, under the same id.
+    pub repeats: usize,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong; attempts may have been repeated.
+    #[must_use]
+    pub fn is_sound(self) -> bool {
+        self == Self { deliveries: self.deliveries, repeats: self.repeats, ..Self::default() }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { deliveries, lost, doubled, strangers, unrecorded, invented, stuck, repeats } = self;
+        write!(
+            formatter,
+            "{deliveries} deliveries: {lost} lost, {doubled} doubled, {strangers} of nobody's, {unrecorded} unrecorded, \
+             {invented} invented, {stuck} stuck, {repeats} repeats"
+        )
+    }
+}
+
+/// Waits until everything that was published has come everywhere and nothing waits any more, at most for so long, and
+/// tells what it finds.
+pub async fn judge(
+    rest: &Rest,
+    receiver: &Receiver,
+    endpoints: &[Endpoint],
+    published: &[Event],
+    patience: Duration,
+) -> Verdict {
+    let published: BTreeSet<&str> = published.iter().map(|event| event.id.as_str()).collect();
+    let begun = Instant::now();
+    let mut verdict = Verdict::default();
+    for endpoint in endpoints {
+        let came = loop {
+            let came = came(receiver, endpoint.path);
+            if lost(&came, endpoint, &published) == 0 || begun.elapsed() > patience {
+                break came;
+            }
+            pause(PACE).await;
+        };
+        let stuck = loop {
+            let stuck = history::page(rest, endpoint.webhook, "status=pending").await.len();
+            if stuck == 0 || begun.elapsed() > patience {
+                break stuck;
+            }
+            pause(PACE).await;
+        };
+        verdict.deliveries += published.len();
+        verdict.lost += lost(&came, endpoint, &published);
+        verdict.stuck += stuck;
+        verdict.doubled += came.values().filter(|came| came.deliveries.len() > 1).count();
+        verdict.strangers += came.keys().filter(|id| !published.contains(id.as_str())).count();
+        verdict.repeats += came.values().flat_map(|came| came.attempts.values()).map(|times| times - 1).sum::<usize>();
+        compare(&came, endpoint, &recorded(rest, endpoint.webhook).await, &mut verdict);
+    }
+    verdict
+}
+
+/// What came of an event.
+#[derive(Default)]
+struct Came {
+    deliveries: BTreeSet<String>,
+    /// How often each attempt came.
+    attempts: BTreeMap<usize, usize>,
+}
+
+fn came(receiver: &Receiver, path: &str) -> BTreeMap<String, Came> {
+    let mut all: BTreeMap<String, Came> = BTreeMap::new();
+    for request in receiver.requests(path) {
+        let event = request.json()["id"].as_str().expect("an id in the body").to_owned();
+        let came = all.entry(event).or_default();
+        came.deliveries.insert(request.expect_header("x-testmo-delivery").to_owned());
+        let attempt = request.expect_header("x-testmo-attempt").parse().expect("a number");
+        *came.attempts.entry(attempt).or_default() += 1;
+    }
+    all
+}
+
+fn lost(came: &BTreeMap<String, Came>, endpoint: &Endpoint, published: &BTreeSet<&str>) -> usize {
+    let has_ended = |id: &&&str| came.get(**id).is_some_and(|came| came.attempts.contains_key(&endpoint.answers.len()));
+    published.len() - published.iter().filter(has_ended).count()
+}
+
+/// The answer to each attempt that is on record as made, by event and number.
+async fn recorded(rest: &Rest, webhook: i64) -> BTreeMap<(String, usize), i64> {
+    let entries = history::all(rest, webhook).await.into_iter();
+    let made = entries.filter_map(|entry| {
+        let number = usize::try_from(entry.attempt()).expect("a number from 1");
+        Some(((entry.event().to_owned(), number), entry.response_code()?))
+    });
+    made.collect()
+}
+
+fn compare(
+    came: &BTreeMap<String, Came>,
+    endpoint: &Endpoint,
+    recorded: &BTreeMap<(String, usize), i64>,
+    verdict: &mut Verdict,
+) {
+    for (event, came) in came {
+        for number in came.attempts.keys() {
+            let answered = endpoint.answers.get(number - 1).copied().map(i64::from);
+            let found = recorded.get(&(event.clone(), *number)).copied();
+            verdict.unrecorded += usize::from(found.is_none() || found != answered);
+        }
+    }
+    let has_come =
+        |(event, number): &(String, usize)| came.get(event).is_some_and(|came| came.attempts.contains_key(number));
+    verdict.invented += recorded.keys().filter(|attempt| !has_come(attempt)).count();
+}

@@ -1,0 +1,150 @@
+//! Programs that die between an effect that is durable and what tells of it, at every such point and in between, while
+//! events are published: nothing is lost, and every attempt that was made is on record.
+//!
+//! `FAULT_ROUNDS=10 tests/run faults` is the long form: 200 kills in each mode.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use blackbox::{
+    in_both_modes, load,
+    oracle::{self, Endpoint},
+    product::{Mode, Product, Service},
+    random,
+    receiver::{Answer, Receiver, Script},
+    rest::Rest,
+    wait::eventually,
+    webhooks,
+};
+use hyper::Method;
+use serde_json::json;
+
+in_both_modes!(wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded);
+
+const LONG: Duration = Duration::from_secs(120);
+/// Publishers at a time, each of about 50 events a second.
+const PUBLISHERS: usize = 2;
+/// A point is passed at most so often before its program dies.
+const PASSES: u8 = 10;
+/// The fail points, and the programs that come to them.
+const POINTS: [(&str, Service); 10] = [
+    ("ingest.published", Service::Ingest),
+    ("dispatcher.opened", Service::Dispatcher),
+    ("dispatcher.attempted", Service::Dispatcher),
+    ("dispatcher.retry_queued", Service::Dispatcher),
+    ("dispatcher.recorded", Service::Dispatcher),
+    ("history.opened", Service::History),
+    ("history.recorded", Service::History),
+    ("history.taken", Service::History),
+    ("history.queued", Service::History),
+    ("subscription.saved", Service::Subscription),
+];
+
+async fn wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded(mode: Mode) {
+    let mut product = Product::prepare(mode).set("delivery.retry_schedule", r#"["0s", "300ms"]"#).start().await;
+    let (rest, receiver) = (product.admin(), Receiver::start().await);
+    let endpoints = endpoints(&rest, &receiver).await;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let publish = || load::publish_until(product.publisher(), Arc::clone(&stopped), LONG);
+    let loads: Vec<_> = (0..PUBLISHERS).map(|_| blackbox::spawn(publish())).collect();
+    let changes = change(product.admin(), endpoints[0].webhook, Arc::clone(&stopped));
+    let kills = async {
+        let kills = kill_everywhere(&mut product, mode, &receiver, endpoints[0].path).await;
+        stopped.store(true, Ordering::Relaxed);
+        kills
+    };
+    let (Kills { count, slowest }, ()) = futures::join!(kills, changes);
+    let mut published = Vec::new();
+    for load in loads {
+        published.extend(load.await.expect("every event is accepted in the end"));
+    }
+    let verdict = oracle::judge(&rest, &receiver, &endpoints, &published, LONG).await;
+    let accepted = published.len();
+    println!("{accepted} events, {count} kills, going on within {slowest:?}; {verdict}");
+    assert!(verdict.is_sound(), "{verdict}");
+}
+
+/// What was done to the programs.
+struct Kills {
+    count: usize,
+    /// From a death until the next attempt came, at most.
+    slowest: Duration,
+}
+
+/// Kills at every fail point, and before each in between.
+async fn kill_everywhere(product: &mut Product, mode: Mode, receiver: &Receiver, path: &str) -> Kills {
+    let mut kills = Kills { count: 0, slowest: Duration::ZERO };
+    for _ in 0..rounds() {
+        for (point, service) in POINTS {
+            let program = if mode == Mode::Embedded { Service::Standalone } else { service };
+            let passes = 1 + random::bytes()[0] % PASSES;
+            product.kill(program);
+            product.dies_at(program, &format!("{point}:{passes}"), LONG).await;
+            kills.count += 2;
+            let (died, before) = (Instant::now(), receiver.count(path));
+            product.resume(program).await;
+            receiver.wait_for(path, before + 1, LONG).await;
+            kills.slowest = kills.slowest.max(died.elapsed());
+        }
+    }
+    kills
+}
+
+fn rounds() -> usize {
+    env::var("FAULT_ROUNDS").ok().map_or(1, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+/// One that is well, one whose retries are queued, and one whose second attempt waits in history.
+async fn endpoints(rest: &Rest, receiver: &Receiver) -> Vec<Endpoint> {
+    let (failed, delivered) = (Answer::status(500), Answer::status(200));
+    let later = Answer::status(503).header("retry-after", "1");
+    receiver.script("/fails", Script::by_attempt(vec![failed.clone(), failed, delivered.clone()]));
+    receiver.script("/later", Script::by_attempt(vec![later, delivered]));
+    let all = [("/well", vec![200]), ("/fails", vec![500, 500, 200]), ("/later", vec![503, 200])];
+    let mut endpoints = Vec::new();
+    for (path, answers) in all {
+        let webhook = webhooks::create_generic(rest, &receiver.url(path)).await.id;
+        endpoints.push(Endpoint { path, webhook, answers });
+    }
+    endpoints
+}
+
+/// Saves a webhook again and again, whatever becomes of the server meanwhile.
+async fn change(rest: Rest, webhook: i64, stopped: Arc<AtomicBool>) {
+    let (path, mut number) = (format!("/api/v1/webhooks/{webhook}"), 0);
+    eventually(LONG * 100, "the changes are told to end", async || {
+        number += 1;
+        let body = json!({"name": format!("changed {number} times")}).to_string();
+        let _ = rest.try_send(Method::PATCH, &path, Some(("application/json", body.into()))).await;
+        stopped.load(Ordering::Relaxed).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn every_fail_point_is_tried() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut found = BTreeSet::new();
+    for file in sources(&crates) {
+        let text = fs::read_to_string(file).expect("a source file");
+        let calls = text.split("fail_point(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        found.extend(calls.map(str::to_owned));
+    }
+    assert_eq!(found, POINTS.iter().map(|(point, _)| (*point).to_owned()).collect());
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of the project").map(|entry| entry.expect("an entry").path());
+    let of = |path: PathBuf| {
+        if path.is_dir() { sources(&path) } else { vec![path] }
+    };
+    entries.flat_map(of).filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect()
+}
