@@ -97,7 +97,9 @@ pub async fn judge(
         verdict.doubled += came.values().filter(|came| came.deliveries.len() > 1).count();
         verdict.strangers += came.keys().filter(|id| !published.contains(id.as_str())).count();
         verdict.repeats += came.values().flat_map(|came| came.attempts.values()).map(|times| times - 1).sum::<usize>();
-        compare(&came, endpoint, &recorded(rest, endpoint.webhook).await, &mut verdict);
+        let recorded = recorded(rest, endpoint.webhook).await;
+        verdict.unrecorded += unrecorded(&came, endpoint, &recorded);
+        verdict.invented += invented(&self::came(receiver, endpoint.path), &recorded);
     }
     verdict
 }
@@ -137,20 +139,19 @@ async fn recorded(rest: &Rest, webhook: i64) -> BTreeMap<(String, usize), i64> {
     made.collect()
 }
 
-fn compare(
-    came: &BTreeMap<String, Came>,
-    endpoint: &Endpoint,
-    recorded: &BTreeMap<(String, usize), i64>,
-    verdict: &mut Verdict,
-) {
-    for (event, came) in came {
-        for number in came.attempts.keys() {
-            let answered = endpoint.answers.get(number - 1).copied().map(i64::from);
-            let found = recorded.get(&(event.clone(), *number)).copied();
-            verdict.unrecorded += usize::from(found.is_none() || found != answered);
-        }
-    }
+/// Attempts that are not on record as they were answered.
+fn unrecorded(came: &BTreeMap<String, Came>, endpoint: &Endpoint, recorded: &BTreeMap<(String, usize), i64>) -> usize {
+    let attempts = came.iter().flat_map(|(event, came)| came.attempts.keys().map(|number| (event.clone(), *number)));
+    let is_recorded = |attempt: &(String, usize)| {
+        let answered = endpoint.answers.get(attempt.1 - 1).copied().map(i64::from);
+        answered.is_some() && recorded.get(attempt).copied() == answered
+    };
+    attempts.filter(|attempt| !is_recorded(attempt)).count()
+}
+
+/// Attempts on record that have not come by now.
+fn invented(came: &BTreeMap<String, Came>, recorded: &BTreeMap<(String, usize), i64>) -> usize {
     let has_come =
-        |(event, number): &(String, usize)| came.get(event).is_some_and(|came| came.attempts.contains_key(number));
-    verdict.invented += recorded.keys().filter(|attempt| !has_come(attempt)).count();
+        |(event, number): &&(String, usize)| came.get(event).is_some_and(|came| came.attempts.contains_key(number));
+    recorded.len() - recorded.keys().filter(has_come).count()
 }
