@@ -129,28 +129,31 @@ fn lost(came: &BTreeMap<String, Came>, endpoint: &Endpoint, published: &BTreeSet
     published.len() - published.iter().filter(has_ended).count()
 }
 
-/// The answer to each attempt that is on record as made, by event and number.
-async fn recorded(rest: &Rest, webhook: i64) -> BTreeMap<(String, usize), i64> {
-    let entries = history::all(rest, webhook).await.into_iter();
-    let made = entries.filter_map(|entry| {
+/// What is on record of each attempt that does not wait: the answer and the status, by event and number.
+type Recorded = BTreeMap<(String, usize), (Option<i64>, String)>;
+
+async fn recorded(rest: &Rest, webhook: i64) -> Recorded {
+    let entries = history::all(rest, webhook).await.into_iter().filter(|entry| entry.status() != "pending");
+    let of = |entry: history::Entry| {
         let number = usize::try_from(entry.attempt()).expect("a number from 1");
-        Some(((entry.event().to_owned(), number), entry.response_code()?))
-    });
-    made.collect()
+        ((entry.event().to_owned(), number), (entry.response_code(), entry.status().to_owned()))
+    };
+    entries.map(of).collect()
 }
 
 /// Attempts that are not on record as they were answered.
-fn unrecorded(came: &BTreeMap<String, Came>, endpoint: &Endpoint, recorded: &BTreeMap<(String, usize), i64>) -> usize {
+fn unrecorded(came: &BTreeMap<String, Came>, endpoint: &Endpoint, recorded: &Recorded) -> usize {
     let attempts = came.iter().flat_map(|(event, came)| came.attempts.keys().map(|number| (event.clone(), *number)));
     let is_recorded = |attempt: &(String, usize)| {
-        let answered = endpoint.answers.get(attempt.1 - 1).copied().map(i64::from);
-        answered.is_some() && recorded.get(attempt).copied() == answered
+        let Some(answer) = endpoint.answers.get(attempt.1 - 1) else { return false };
+        let status = if (200..300).contains(answer) { "delivered" } else { "failed" };
+        recorded.get(attempt) == Some(&(Some(i64::from(*answer)), status.to_owned()))
     };
     attempts.filter(|attempt| !is_recorded(attempt)).count()
 }
 
 /// Attempts on record that have not come by now.
-fn invented(came: &BTreeMap<String, Came>, recorded: &BTreeMap<(String, usize), i64>) -> usize {
+fn invented(came: &BTreeMap<String, Came>, recorded: &Recorded) -> usize {
     let has_come =
         |(event, number): &&(String, usize)| came.get(event).is_some_and(|came| came.attempts.contains_key(number));
     recorded.len() - recorded.keys().filter(has_come).count()

@@ -63,7 +63,7 @@ impl From<Bytes> for Body {
 }
 
 impl Job {
-    pub(crate) const fn key(&self) -> in_hand::Key {
+    const fn key(&self) -> in_hand::Key {
         (self.delivery_id, self.number, self.generation)
     }
 
@@ -231,12 +231,12 @@ impl Delivering {
         let body_sha256 = job.body.sha256.clone();
         let attempt = Attempt { body_sha256, span_id, ..attempt(posted, webhook, &next) };
         // First the retry, then the record that says that there is one: a crash between repeats, but loses nothing.
-        if let Next::Queued(wait, _) = next
-            && !self.queue_next(&job, attempt.clone(), wait).await
-        {
-            return false;
+        if let Next::Queued(wait, _) = next {
+            if !self.queue_next(&job, attempt.clone(), wait).await {
+                return false;
+            }
+            fail_point("dispatcher.retry_queued");
         }
-        fail_point("dispatcher.retry_queued");
         let durable = self.recorder.record(record(job, What::Attempt(attempt))).await;
         fail_point("dispatcher.recorded");
         durable
