@@ -6,6 +6,7 @@ mod files;
 mod filling;
 mod keeper;
 mod launch;
+mod newer;
 mod preparation;
 mod settings;
 

@@ -6,8 +6,10 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
+use schema::SchemaError;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteRow, SqliteSynchronous},
 };
 use uuid::Uuid;
@@ -122,10 +124,14 @@ impl Store {
             .connect()
             .await
             .map_err(failed)?;
-        sqlx::migrate!("migrations/sqlite").run(&mut connection).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error) => open_error(path, &error),
-            other => BrokerError::Open { address: path.display().to_string(), reason: other.to_string() },
-        })?;
+        schema::prepare(&mut connection, &sqlx::migrate!("migrations/sqlite"), true).await.map_err(
+            |error| match error {
+                SchemaError::Read(error) | SchemaError::Migration(MigrateError::Execute(error)) => {
+                    open_error(path, &error)
+                }
+                other => BrokerError::Open { address: path.display().to_string(), reason: other.to_string() },
+            },
+        )?;
         // A write takes the lock for good, so that a second process is told now and not at its first message.
         sqlx::query("INSERT OR REPLACE INTO probe (id, at) VALUES (1, 0)")
             .execute(&mut connection)

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use schema::SchemaError;
+
 /// Why the store cannot do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,13 +17,13 @@ pub enum StoreError {
         /// The setting that names the database.
         setting: &'static str,
     },
-    /// Its schema is not this program's, and it may not be brought up to date.
-    #[error("history database {address} is not up to date: {reason}; start once without --no-migrate")]
-    Outdated {
+    /// Its schema is not one that this program can work with.
+    #[error("history database {address}: {problem}")]
+    Schema {
         /// Address or file, without credentials.
         address: String,
-        /// What is missing.
-        reason: String,
+        /// What is wrong, and the fix.
+        problem: String,
     },
     /// It does not answer, or not as it should; trying again may help.
     #[error("history database {address} fails: {reason}; check {setting}")]
@@ -65,8 +67,13 @@ impl Address {
         StoreError::Open { address: self.shown.to_string(), reason: one_line(&reason), setting: self.setting }
     }
 
-    pub(crate) fn outdated(&self, reason: impl fmt::Display) -> StoreError {
-        StoreError::Outdated { address: self.shown.to_string(), reason: one_line(&reason) }
+    /// Its schema cannot be worked with.
+    pub(crate) fn unfit(&self, error: SchemaError) -> StoreError {
+        match error {
+            SchemaError::Read(error) => self.cannot_open(error),
+            SchemaError::Migration(error) => self.cannot_open(error),
+            error => StoreError::Schema { address: self.shown.to_string(), problem: one_line(&error) },
+        }
     }
 
     pub(crate) fn failed(&self, error: &sqlx::Error) -> StoreError {

@@ -10,6 +10,7 @@ mod export;
 mod known;
 mod manual;
 mod open;
+mod opening;
 mod read;
 mod record;
 mod release;
@@ -136,20 +137,6 @@ contract! {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_up_to_date_is_refused() {
-    let database = blackbox::servers::database().await;
-    let refused = history::store::open_postgres(&database.url, false).await.err().unwrap().to_string();
-    assert!(refused.contains("not up to date") && refused.contains("--no-migrate"), "{refused}");
-    // Two programs that start at once.
-    let url = database.url.clone();
-    let (one, other) =
-        tokio::join!(history::store::open_postgres(&url, true), history::store::open_postgres(&url, true));
-    assert!(one.is_ok() && other.is_ok(), "{:?} {:?}", one.err(), other.err());
-    assert!(history::store::open_postgres(&url, false).await.is_ok());
-    database.remove().await;
-}
-
-#[tokio::test]
 async fn sessions_have_limits_so_that_nobody_waits_for_somebody_who_is_silent() {
     let database = blackbox::servers::database().await;
     let store = history::store::open_postgres(&database.url, true).await.unwrap();
@@ -225,20 +212,4 @@ async fn an_unreachable_database_is_named_without_its_password() {
     assert!(!refused.contains("hunter2"), "{refused}");
     let refused = history::store::open_postgres("postgres://a:hunter2@[x/", true).await.err().unwrap().to_string();
     assert!(!refused.contains("hunter2"), "{refused}");
-}
-
-#[cfg(feature = "sqlite")]
-#[tokio::test]
-async fn a_file_keeps_its_rows_and_is_refused_when_it_is_not_up_to_date() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("history.db");
-    let refused = history::store::open_sqlite(&path, false).await.err().unwrap().to_string();
-    assert!(refused.contains("not up to date"), "{refused}");
-    let store = history::store::open_sqlite(&path, true).await.unwrap();
-    store.record(vec![known::record(1, 1, known::failed(10, 0))].into()).await.unwrap();
-    drop(store);
-    let store = history::store::open_sqlite(&path, false).await.unwrap();
-    assert!(store.delivery("default", known::delivery(1).id, crate::known::SIGHT).await.unwrap().is_some());
-    let missing = history::store::open_sqlite(&folder.path().join("no/such.db"), true).await.err().unwrap();
-    assert!(missing.to_string().contains("data.dir"), "{missing}");
 }

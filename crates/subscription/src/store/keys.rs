@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{InstanceId, Timestamp};
 use uuid::Uuid;
 
-use super::{StoreError, schema};
+use super::{StoreError, common};
 use crate::key_ring::KeyId;
 
 /// The part for keys. None of it is a change of a webhook: no version is taken.
@@ -87,7 +87,7 @@ pub(super) fn texts(ids: &[KeyId]) -> Vec<String> {
 /// Key ids in a row.
 pub(super) fn ids(host: &str, texts: &[String]) -> Result<Vec<KeyId>, StoreError> {
     let read = |text: &String| {
-        KeyId::parse(text).ok_or_else(|| schema::damaged(&format!("the keys of {host}"), format!("`{text}` is no id")))
+        KeyId::parse(text).ok_or_else(|| common::damaged(&format!("the keys of {host}"), format!("`{text}` is no id")))
     };
     texts.iter().map(read).collect()
 }
@@ -95,6 +95,6 @@ pub(super) fn ids(host: &str, texts: &[String]) -> Result<Vec<KeyId>, StoreError
 /// The id of the key that a rotation leads to, as its row holds it.
 pub(super) fn target(bytes: &[u8]) -> Result<KeyId, StoreError> {
     let bytes = <[u8; 4]>::try_from(bytes);
-    let bytes = bytes.map_err(|_| schema::damaged("the rotation", "it is no key id".to_owned()))?;
+    let bytes = bytes.map_err(|_| common::damaged("the rotation", "it is no key id".to_owned()))?;
     Ok(KeyId::from_bytes(bytes))
 }

@@ -1,10 +1,10 @@
 //! The port to the subscription service's own database, and its adapters: PostgreSQL, and SQLite for one process.
 
+mod common;
 mod keys;
 mod model;
 mod postgres;
 mod row;
-mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -207,27 +207,13 @@ pub enum OpenError {
         /// Why.
         source: sqlx::Error,
     },
-    /// Its schema is older than the program, and the program may not bring it up to date.
-    #[error(
-        "the schema in {address} has version {found} and this program needs {needed}; start once without --no-migrate"
-    )]
-    OldSchema {
+    /// Its schema is not one that the program can work with.
+    #[error("{address}: {source}")]
+    Schema {
         /// Where it is, without a password.
         address: String,
-        /// The version that it has; 0: none at all.
-        found: i64,
-        /// The version that the program needs.
-        needed: i64,
-    },
-    /// Its schema is newer than the program.
-    #[error("the schema in {address} has version {found} and this program knows {known}; start a newer program")]
-    NewSchema {
-        /// Where it is, without a password.
-        address: String,
-        /// The version that it has.
-        found: i64,
-        /// The version that the program knows.
-        known: i64,
+        /// What is wrong, and the fix.
+        source: schema::SchemaError,
     },
     /// Its schema could not be brought up to date.
     #[error("cannot bring the schema in {address} up to date: {source}; check that {setting} gives the right to")]
@@ -246,7 +232,7 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error as E;
         let passing = match &error {
             E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => true,
-            E::Database(error) => error.code().is_some_and(|code| schema::is_passing(&code)),
+            E::Database(error) => error.code().is_some_and(|code| common::is_passing(&code)),
             _ => false,
         };
         if passing { Self::Unavailable(error) } else { Self::Refused(error) }

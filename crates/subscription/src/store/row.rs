@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{LogEntry, SealedWebhook, Write, schema};
+use super::{LogEntry, SealedWebhook, Write, common};
 
 /// The columns of a webhook and of its entry in the change log. As JSON, lists are arrays and bytes are hexadecimal.
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ impl<'a> Row<'a> {
             url: &webhook.url,
             kind: &webhook.kind,
             events: &webhook.events,
-            projects: schema::projects_of(&webhook.scope),
+            projects: common::projects_of(&webhook.scope),
             allow_insecure: webhook.allow_insecure,
             send_traceparent: webhook.send_traceparent,
             headers: &webhook.headers,

@@ -79,5 +79,6 @@ contract! {
         what_was_written_is_there_after_opening_again
         what_the_first_version_wrote_is_kept
         an_old_schema_is_refused_without_migration
-        a_newer_schema_is_refused;
+        a_newer_schema_is_worked_with
+        a_schema_for_newer_programs_is_refused;
 }

@@ -36,7 +36,7 @@ pub(crate) async fn what_the_first_version_wrote_is_kept(backend: &impl Backend)
     assert_eq!(store.log(&reach("acme", None), 1, page).await.unwrap().unwrap().total, 1);
 }
 
-/// The version of the newest schema.
+/// The number of this program's newest migration.
 fn newest() -> usize {
     std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres")).unwrap().count()
 }
@@ -49,16 +49,36 @@ pub(crate) async fn an_old_schema_is_refused_without_migration(backend: &impl Ba
     backend.store().await;
     backend.execute("DELETE FROM _sqlx_migrations").await;
     let refusal = refusal(backend.open(false).await);
-    let expected = format!("has version 0 and this program needs {}; start once without --no-migrate", newest());
-    assert!(refusal.contains(&expected), "{refusal}");
+    assert!(refusal.contains("it lacks migration 1 of this program; start once without --no-migrate"), "{refusal}");
 }
 
-pub(crate) async fn a_newer_schema_is_refused(backend: &impl Backend) {
+/// What a newer program adds is not in the way of this one, which is there beside it or comes back after it.
+pub(crate) async fn a_newer_schema_is_worked_with(backend: &impl Backend) {
+    let written = create(&*backend.store().await, "acme", None).await;
+    backend.execute(NEWER).await;
+    for migrate in [true, false] {
+        let store = backend.open(migrate).await.unwrap();
+        assert_eq!(store.webhook(&reach("acme", None), written.id).await.unwrap().as_ref(), Some(&written));
+        let other = create(&*store, "acme", None).await;
+        assert!(set_active(&*store, &reach("acme", None), other.id, false).await.unwrap().is_some());
+    }
+}
+
+const NEWER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+     VALUES (999, 'newer', TRUE, '', 0); \
+     ALTER TABLE webhooks ADD COLUMN newer integer NOT NULL DEFAULT 5; \
+     ALTER TABLE configuration ADD COLUMN newer integer NOT NULL DEFAULT 5";
+
+pub(crate) async fn a_schema_for_newer_programs_is_refused(backend: &impl Backend) {
     backend.store().await;
-    backend.execute("DELETE FROM _sqlx_migrations WHERE version > 1; UPDATE _sqlx_migrations SET version = 999").await;
+    backend.execute(NEWER).await;
+    backend.execute("UPDATE compatibility SET needs = 999").await;
     for migrate in [true, false] {
         let refusal = refusal(backend.open(migrate).await);
-        let expected = format!("has version 999 and this program knows {}; start a newer program", newest());
+        let expected = format!(
+            "its schema has version 999, for programs that know migration 999; this one knows {}: start a newer program",
+            newest()
+        );
         assert!(refusal.contains(&expected), "{refusal}");
     }
 }

@@ -77,7 +77,7 @@ const TRUSTED: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(5);
 
 /// Opens history in the PostgreSQL database at `url`, in the schema `history`. With `migrate` the schema is made or
-/// brought up to date; without it, one that is not up to date is refused.
+/// brought up to date; without it, one that is not up to date is refused. One that is newer is worked with if it says that it can be.
 ///
 /// # Errors
 /// An address that cannot be read or reached, missing permissions, a schema that is not up to date.
@@ -93,10 +93,9 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
 
     let mut connection = PgConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
     if migrate {
-        bring_up_to_date(&mut connection).await.map_err(|error| address.cannot_open(error))?;
-    } else if let Some(reason) = missing(&mut connection).await.map_err(|error| address.cannot_open(error))? {
-        return Err(address.outdated(reason));
+        make_schema(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     }
+    schema::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
     let shards = Shards::new(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     drop(connection.close().await);
 
@@ -127,16 +126,17 @@ fn pool(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
         .connect_lazy_with(options.options(LIMITS))
 }
 
-async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn make_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     // Making a schema that is there needs a permission that a service's role need not have.
-    if !schema_exists(connection).await? {
-        let made = sqlx::query("CREATE SCHEMA IF NOT EXISTS history").execute(&mut *connection).await;
-        // Two programs that start at once may both try.
-        if made.is_err() && !schema_exists(connection).await? {
-            made?;
-        }
+    if schema_exists(connection).await? {
+        return Ok(());
     }
-    MIGRATIONS.run(connection).await.map_err(sqlx::Error::from)
+    let made = sqlx::query("CREATE SCHEMA IF NOT EXISTS history").execute(&mut *connection).await;
+    // Two programs that start at once may both try.
+    if made.is_err() && !schema_exists(connection).await? {
+        made?;
+    }
+    Ok(())
 }
 
 async fn schema_exists(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
@@ -144,20 +144,6 @@ async fn schema_exists(connection: &mut PgConnection) -> Result<bool, sqlx::Erro
         .bind(SCHEMA)
         .fetch_one(connection)
         .await
-}
-
-/// What the schema lacks; `None`: it is up to date.
-async fn missing(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    let made: bool = sqlx::query_scalar("SELECT to_regclass('history._sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !made {
-        return Ok(Some(format!("schema {SCHEMA} has not been made")));
-    }
-    let applied: Vec<i64> =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
-    let lacking = MIGRATIONS.iter().find(|migration| !applied.contains(&migration.version));
-    Ok(lacking.map(|migration| format!("migration {} is missing", migration.version)))
 }
 
 struct Pools {

@@ -66,11 +66,14 @@ pub(super) async fn clear(pool: &PgPool, instance: &str, now: i64) -> Result<(),
 
 /// The row of an instance, made if it is missing, and locked.
 async fn lock(transaction: &mut PgTransaction<'_>, instance: &str) -> Result<Settings, sqlx::Error> {
-    sqlx::query("INSERT INTO settings VALUES ($1, $2, 0, 0, 0) ON CONFLICT DO NOTHING")
-        .bind(instance)
-        .bind(LONGEST)
-        .execute(&mut **transaction)
-        .await?;
+    sqlx::query(
+        "INSERT INTO settings (instance, retention_days, hidden_before, cleared_at, removed_before) \
+         VALUES ($1, $2, 0, 0, 0) ON CONFLICT DO NOTHING",
+    )
+    .bind(instance)
+    .bind(LONGEST)
+    .execute(&mut **transaction)
+    .await?;
     sqlx::query("SELECT FROM settings WHERE instance = $1 FOR UPDATE")
         .bind(instance)
         .execute(&mut **transaction)

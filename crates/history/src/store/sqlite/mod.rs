@@ -46,7 +46,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 const READERS: u32 = 4;
 
 /// Opens history in the SQLite file at `path`, made if it is missing. With `migrate` its schema is brought up to date;
-/// without it, one that is not is refused.
+/// without it, one that is not is refused. One that is newer is worked with if it says that it can be.
 ///
 /// # Errors
 /// A file that cannot be opened or written, a schema that is not up to date.
@@ -63,31 +63,13 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, S
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-16384");
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
-    if migrate {
-        MIGRATIONS.run(&mut connection).await.map_err(|error| address.cannot_open(error))?;
-    } else if let Some(reason) = missing(&mut connection).await.map_err(|error| address.cannot_open(error))? {
-        return Err(address.outdated(reason));
-    }
+    schema::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy_with(common.read_only(true));
     let writer = Writer::start(connection, address.clone());
     Ok(Arc::new(Sqlite { readers, writer, address }))
-}
-
-/// What the schema lacks; `None`: it is up to date.
-async fn missing(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    let made: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !made {
-        return Ok(Some("it is empty".to_owned()));
-    }
-    let applied: Vec<i64> =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
-    let lacking = MIGRATIONS.iter().find(|migration| !applied.contains(&migration.version));
-    Ok(lacking.map(|migration| format!("migration {} is missing", migration.version)))
 }
 
 struct Sqlite {

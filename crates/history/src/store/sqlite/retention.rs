@@ -69,11 +69,14 @@ pub(super) async fn clear(connection: &mut SqliteConnection, instance: &str, now
 
 /// The row of an instance, made if it is missing.
 async fn made(connection: &mut SqliteConnection, instance: &str) -> Result<Settings, sqlx::Error> {
-    sqlx::query("INSERT OR IGNORE INTO settings VALUES (?, ?, 0, 0, 0)")
-        .bind(instance)
-        .bind(LONGEST)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO settings (instance, retention_days, hidden_before, cleared_at, removed_before) \
+         VALUES (?, ?, 0, 0, 0)",
+    )
+    .bind(instance)
+    .bind(LONGEST)
+    .execute(&mut *connection)
+    .await?;
     settings(connection, instance).await
 }
 

@@ -9,7 +9,7 @@ use runtime::fail_point;
 use sqlx::{PgConnection, PgTransaction};
 
 use super::{
-    super::{Change, Project, Reach, SealedWebhook, StoreError, ToldPlan, Write, row::Row, schema},
+    super::{Change, Project, Reach, SealedWebhook, StoreError, ToldPlan, Write, common, row::Row},
     rows::{self, webhook_columns, within_reach},
 };
 
@@ -130,7 +130,7 @@ impl Change for PostgresChange {
         let count = i64::try_from(writes.len()).unwrap_or(i64::MAX);
         let first = next_versions(&mut self.transaction, count).await? - count + 1;
         let rows = serde_json::to_string(&Row::all(writes, first))
-            .map_err(|error| schema::damaged("a webhook to write", error.to_string()))?;
+            .map_err(|error| common::damaged("a webhook to write", error.to_string()))?;
         sqlx::query(
             "INSERT INTO webhooks (instance, id, version, deleted, name, url, kind, events, projects, allow_insecure, \
              headers, filter, active, inactive_reason, secret, secret_masked, previous_secret_expires_at, search, \

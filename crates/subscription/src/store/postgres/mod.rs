@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{OpenError, Store, schema::Place};
+use super::{OpenError, Store, common::Place};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -27,10 +27,11 @@ const CONNECTIONS: u32 = 10;
 /// A connection that rested longer is tried before it is used; one in use is not, which saves a round trip.
 const TRUSTED: Duration = Duration::from_secs(1);
 
-/// Opens the store, and brings its schema up to date or, with `migrate` false, refuses an old one.
+/// Opens the store, and brings its schema up to date or, with `migrate` false, refuses an old one. One that is
+/// newer is worked with if it says that it can be.
 ///
 /// # Errors
-/// An address that is none, cannot be reached, or holds another schema than the program's.
+/// An address that is none, cannot be reached, or holds a schema that the program cannot work with.
 pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
     let options = options(url)?;
     let place = Place { address: address(&options), setting: SETTING };
@@ -38,11 +39,8 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, O
     let mut connection = connect(&options).await.map_err(|error| place.unreachable(error))?;
     if migrate {
         create_schema(&mut connection).await.map_err(|error| place.unreachable(error))?;
-        MIGRATOR.run(&mut connection).await.map_err(|error| place.migration(&MIGRATOR, error))?;
-    } else {
-        let found = applied(&mut connection).await.map_err(|error| place.unreachable(error))?;
-        place.check(&MIGRATOR, found)?;
     }
+    schema::prepare(&mut connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
     connection.close().await.map_err(|error| place.unreachable(error))?;
 
     // A transaction that hangs would hold the lock that orders all changes.
@@ -95,19 +93,6 @@ async fn create_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error>
         sqlx::query("CREATE SCHEMA subscription").execute(&mut *transaction).await?;
     }
     transaction.commit().await
-}
-
-/// The newest migration that was applied; 0: none.
-async fn applied(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    let found: bool = sqlx::query_scalar("SELECT to_regclass('subscription._sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !found {
-        return Ok(0);
-    }
-    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM subscription._sqlx_migrations WHERE success")
-        .fetch_one(connection)
-        .await
 }
 
 struct Postgres {

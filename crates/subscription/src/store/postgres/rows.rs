@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWebhook, StoreError, Webhook, schema};
+use super::super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWebhook, StoreError, Webhook, common};
 
 macro_rules! webhook_columns {
     () => {
@@ -30,7 +30,7 @@ pub(super) fn webhook(row: &PgRow) -> Result<Webhook, StoreError> {
         url: row.try_get("url")?,
         kind: row.try_get("kind")?,
         events: row.try_get("events")?,
-        scope: schema::scope(row.try_get("projects")?),
+        scope: common::scope(row.try_get("projects")?),
         allow_insecure: row.try_get("allow_insecure")?,
         send_traceparent: row.try_get("send_traceparent")?,
         headers: row.try_get("headers")?,
@@ -56,7 +56,7 @@ pub(super) fn changed_webhook(row: &PgRow) -> Result<Changed, StoreError> {
     Ok(Changed::Webhook(Box::new(ChangedWebhook {
         id,
         version: row.try_get("version")?,
-        instance: schema::instance(&format!("webhook {id}"), row.try_get("instance")?)?,
+        instance: common::instance(&format!("webhook {id}"), row.try_get("instance")?)?,
         webhook: if deleted { None } else { Some(sealed(row)?) },
     })))
 }
@@ -65,7 +65,7 @@ pub(super) fn deleted_project(row: &PgRow) -> Result<Changed, StoreError> {
     let project: i64 = row.try_get("project_id")?;
     Ok(Changed::ProjectDeleted {
         version: row.try_get("deletion_version")?,
-        instance: schema::instance(&format!("project {project}"), row.try_get("instance")?)?,
+        instance: common::instance(&format!("project {project}"), row.try_get("instance")?)?,
         project,
     })
 }

@@ -5,7 +5,7 @@ use domain::{InstanceId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{Listed, NewToken, Page, StoreError, Token, TokenReach, TokenStore, schema},
+    super::{Listed, NewToken, Page, StoreError, Token, TokenReach, TokenStore, common},
     Postgres,
 };
 
@@ -33,7 +33,7 @@ impl TokenStore for Postgres {
         .bind(new.instance.as_ref().map(InstanceId::as_str))
         .bind(&new.name)
         .bind(new.role.name())
-        .bind(schema::projects_of_role(&new.role))
+        .bind(common::projects_of_role(&new.role))
         .bind(new.hash.as_slice())
         .bind(&new.prefix)
         .bind(new.at.as_micros())
@@ -91,9 +91,9 @@ fn token(row: &PgRow) -> Result<Token, StoreError> {
     let instance: Option<&str> = row.try_get("instance")?;
     Ok(Token {
         id,
-        instance: instance.map(|text| schema::instance(&what, text)).transpose()?,
+        instance: instance.map(|text| common::instance(&what, text)).transpose()?,
         name: row.try_get("name")?,
-        role: schema::role(&what, row.try_get("role")?, row.try_get("projects")?)?,
+        role: common::role(&what, row.try_get("role")?, row.try_get("projects")?)?,
         prefix: row.try_get("prefix")?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Timestamp::from_micros),

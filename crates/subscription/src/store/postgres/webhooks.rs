@@ -7,7 +7,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use super::{
     super::{
         Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, ToldPlan, Webhook, WebhookFilter,
-        WebhookStore, schema,
+        WebhookStore, common,
     },
     Postgres,
     begin::begin,
@@ -193,5 +193,5 @@ impl WebhookStore for Postgres {
 }
 
 fn told_plan(instance: &InstanceId, row: &PgRow) -> Result<Option<ToldPlan>, StoreError> {
-    schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
+    common::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
 }

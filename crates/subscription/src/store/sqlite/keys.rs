@@ -7,9 +7,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        StoreError,
+        StoreError, common,
         keys::{self, KeyReader, KeyStore, ResealedSecret, SealedSecret},
-        schema,
     },
     Sqlite, json, list,
 };
@@ -132,7 +131,7 @@ impl KeyStore for Sqlite {
 
 fn sealed(row: &SqliteRow) -> Result<SealedSecret, StoreError> {
     let webhook: i64 = row.try_get("id")?;
-    let instance = schema::instance(&format!("webhook {webhook}"), row.try_get("instance")?)?;
+    let instance = common::instance(&format!("webhook {webhook}"), row.try_get("instance")?)?;
     Ok(SealedSecret { webhook, instance, sealed: row.try_get("secret")? })
 }
 

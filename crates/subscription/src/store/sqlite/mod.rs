@@ -18,7 +18,7 @@ use sqlx::{
 
 use super::{
     OpenError, Store, StoreError,
-    schema::{Place, damaged},
+    common::{Place, damaged},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -28,10 +28,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 
 /// Opens the file, creating it if it does not exist, and brings its schema up to date or, with `migrate` false, refuses
-/// an old one.
+/// an old one. One that is newer is worked with if it says that it can be.
 ///
 /// # Errors
-/// A file that cannot be opened or holds another schema than the program's.
+/// A file that cannot be opened or holds a schema that the program cannot work with.
 pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, OpenError> {
     let place = Place { address: path.display().to_string(), setting: SETTING };
     let options = SqliteConnectOptions::new()
@@ -42,12 +42,9 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, O
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
     let writer = pool(1).connect_with(options.clone()).await.map_err(|error| place.unreachable(error))?;
-    if migrate {
-        MIGRATOR.run(&writer).await.map_err(|error| place.migration(&MIGRATOR, error))?;
-    } else {
-        let found = applied(&writer).await.map_err(|error| place.unreachable(error))?;
-        place.check(&MIGRATOR, found)?;
-    }
+    let mut connection = writer.acquire().await.map_err(|error| place.unreachable(error))?;
+    schema::prepare(&mut *connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
+    drop(connection);
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
     Ok(Arc::new(Sqlite { writer, readers }))
 }
@@ -55,17 +52,6 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, O
 fn pool(connections: u32) -> SqlitePoolOptions {
     // A connection to a file does not go stale.
     SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false).max_lifetime(None)
-}
-
-/// The newest migration that was applied; 0: none.
-async fn applied(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-        .fetch_one(pool)
-        .await?;
-    if tables == 0 {
-        return Ok(0);
-    }
-    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success").fetch_one(pool).await
 }
 
 struct Sqlite {

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
-    super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWebhook, StoreError, Webhook, schema},
+    super::{Changed, ChangedWebhook, LogEntry, Logged, Project, SealedWebhook, StoreError, Webhook, common},
     list, optional_list,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn webhook(row: &SqliteRow) -> Result<Webhook, StoreError> {
         url: row.try_get("url")?,
         kind: row.try_get("kind")?,
         events: list(&what, row, "events")?,
-        scope: schema::scope(optional_list(&what, row, "projects")?),
+        scope: common::scope(optional_list(&what, row, "projects")?),
         allow_insecure: row.try_get("allow_insecure")?,
         send_traceparent: row.try_get("send_traceparent")?,
         headers: list(&what, row, "headers")?,
@@ -62,7 +62,7 @@ pub(super) fn changed_webhook(row: &SqliteRow) -> Result<Changed, StoreError> {
     Ok(Changed::Webhook(Box::new(ChangedWebhook {
         id,
         version: row.try_get("version")?,
-        instance: schema::instance(&format!("webhook {id}"), row.try_get("instance")?)?,
+        instance: common::instance(&format!("webhook {id}"), row.try_get("instance")?)?,
         webhook: if deleted { None } else { Some(sealed(row)?) },
     })))
 }
@@ -71,7 +71,7 @@ pub(super) fn deleted_project(row: &SqliteRow) -> Result<Changed, StoreError> {
     let project: i64 = row.try_get("project_id")?;
     Ok(Changed::ProjectDeleted {
         version: row.try_get("deletion_version")?,
-        instance: schema::instance(&format!("project {project}"), row.try_get("instance")?)?,
+        instance: common::instance(&format!("project {project}"), row.try_get("instance")?)?,
         project,
     })
 }

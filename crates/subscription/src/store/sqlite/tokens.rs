@@ -5,7 +5,7 @@ use domain::{InstanceId, Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
-    super::{Listed, NewToken, Page, StoreError, Token, TokenReach, TokenStore, schema},
+    super::{Listed, NewToken, Page, StoreError, Token, TokenReach, TokenStore, common},
     Sqlite, json, list,
 };
 
@@ -34,7 +34,7 @@ impl TokenStore for Sqlite {
         .bind(new.instance.as_ref().map(InstanceId::as_str))
         .bind(&new.name)
         .bind(new.role.name())
-        .bind(json(schema::projects_of_role(&new.role))?)
+        .bind(json(common::projects_of_role(&new.role))?)
         .bind(new.hash.as_slice())
         .bind(&new.prefix)
         .bind(new.at.as_micros())
@@ -93,9 +93,9 @@ fn token(row: &SqliteRow) -> Result<Token, StoreError> {
     let instance: Option<&str> = row.try_get("instance")?;
     Ok(Token {
         id,
-        instance: instance.map(|text| schema::instance(&what, text)).transpose()?,
+        instance: instance.map(|text| common::instance(&what, text)).transpose()?,
         name: row.try_get("name")?,
-        role: schema::role(&what, row.try_get("role")?, list(&what, row, "projects")?)?,
+        role: common::role(&what, row.try_get("role")?, list(&what, row, "projects")?)?,
         prefix: row.try_get("prefix")?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Timestamp::from_micros),

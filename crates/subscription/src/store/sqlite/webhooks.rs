@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::{
     super::{
         Change, Changes, Listed, Logged, Page, Project, Reach, StoreError, ToldPlan, Webhook, WebhookFilter,
-        WebhookStore, schema,
+        WebhookStore, common,
     },
     Sqlite, change, json,
     rows::{self, webhook_columns, within_reach},
@@ -189,5 +189,5 @@ async fn plan(connection: &mut SqliteConnection, instance: &InstanceId) -> Resul
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    schema::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
+    common::told_plan(instance, row.try_get("plan")?, row.try_get("plan_version")?)
 }

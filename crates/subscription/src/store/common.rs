@@ -1,7 +1,7 @@
 //! What both adapters do alike: bringing the schema up to date or refusing to, and reading what is in a row.
 
 use domain::{InstanceId, Role, Scope};
-use sqlx::migrate::{MigrateError, Migrator};
+use schema::SchemaError;
 
 use super::{OpenError, StoreError, ToldPlan};
 
@@ -30,30 +30,15 @@ impl Place {
         OpenError::Unreachable { address: self.address.clone(), setting: self.setting, source }
     }
 
-    /// Its schema could not be brought up to date.
-    pub(super) fn migration(&self, migrator: &Migrator, source: MigrateError) -> OpenError {
+    /// Its schema cannot be worked with.
+    pub(super) fn unfit(&self, source: SchemaError) -> OpenError {
+        let (address, setting) = (self.address.clone(), self.setting);
         match source {
-            MigrateError::VersionMissing(found) => {
-                OpenError::NewSchema { address: self.address.clone(), found, known: newest(migrator) }
-            }
-            source => OpenError::Migration { address: self.address.clone(), setting: self.setting, source },
+            SchemaError::Read(source) => OpenError::Unreachable { address, setting, source },
+            SchemaError::Migration(source) => OpenError::Migration { address, setting, source },
+            source => OpenError::Schema { address, source },
         }
     }
-
-    /// Refuses a schema that is not the program's own.
-    pub(super) fn check(&self, migrator: &Migrator, found: i64) -> Result<(), OpenError> {
-        let address = self.address.clone();
-        let needed = newest(migrator);
-        match found.cmp(&needed) {
-            std::cmp::Ordering::Less => Err(OpenError::OldSchema { address, found, needed }),
-            std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(OpenError::NewSchema { address, found, known: needed }),
-        }
-    }
-}
-
-fn newest(migrator: &Migrator) -> i64 {
-    migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 /// The instance in a row; `what` names the row.
