@@ -24,6 +24,7 @@ use crate::{
     gate::{self, Recipient},
     guard::Promise,
     in_hand::{self, InHand},
+    lag::Lag,
     metrics::Metrics,
     outcome::{Next, attempt, waiting},
     post::{Letter, Posted, Poster},
@@ -87,6 +88,7 @@ pub(crate) struct Delivering {
     pub(crate) schedule: RetrySchedule,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) lag: Arc<Lag>,
     pub(crate) in_hand: InHand,
     pub(crate) admission: Arc<Admission>,
     pub(crate) breaker: Arc<Breaker>,
@@ -252,6 +254,7 @@ impl Delivering {
             body: job.body.bytes.clone(),
             manual: false,
             previous: Some(PreviousAttempt { attempt: Some(waiting(attempt, wait)), generation: job.generation }),
+            due_at: self.clock.now().plus(wait).as_micros(),
         };
         let message = Outgoing {
             lane: Lane::DeliverSlow,

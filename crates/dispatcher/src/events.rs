@@ -82,6 +82,7 @@ pub(crate) async fn run(
                 spans::matched(event.span, &event.event, None, 0);
                 event.message.ack();
             }
+            let _waiting = delivering.lag.take(Lane::Events, matched.iter().map(|event| event.accepted_at));
             let opened = opening.open(matched.iter().map(open_event).collect()).await;
             fail_point("dispatcher.opened");
             for (event, opened) in matched.into_iter().zip(opened) {
@@ -282,6 +283,7 @@ async fn dispatch(
             return true;
         }
     };
+    delivering.metrics.matched(jobs.len());
     let untold = opened.is_untold().then(|| OpenEvent { redelivered: true, ..open_event(&matched) });
     spans::matched(matched.span, &matched.event, Some(opened.outcome), jobs.len());
     let mut promises = guard::promises(matched.message, jobs.len() + usize::from(untold.is_some())).into_iter();

@@ -33,6 +33,7 @@ mod gate;
 mod guard;
 mod history;
 mod in_hand;
+mod lag;
 mod line;
 mod metrics;
 mod opening;
@@ -156,6 +157,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
         room: usize::from(settings.max_in_flight_slow.max(1)),
     });
     let breaker = Arc::new(Breaker::new(settings.breaker_after));
+    let lag = Arc::new(lag::Lag::new(Arc::clone(&parts.clock)));
     let delivering = Arc::new(Delivering {
         webhooks: Arc::clone(&webhooks),
         poster: Poster::new(clients, settings.policy.clone(), settings.timeout, Arc::clone(&parts.clock)),
@@ -163,7 +165,8 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Result<Dispatcher, TlsError> {
         broker: Arc::clone(&parts.broker),
         schedule: settings.schedule.clone(),
         clock: Arc::clone(&parts.clock),
-        metrics: Metrics::new(&webhooks, &admission, &breaker),
+        metrics: Metrics::new(&webhooks, &admission, &breaker, &lag),
+        lag,
         in_hand: InHand::default(),
         admission,
         breaker,

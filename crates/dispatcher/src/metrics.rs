@@ -8,12 +8,13 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 
-use crate::{admission::Admission, breaker::Breaker, delivery::Job, post::Posted, webhooks::Webhooks};
+use crate::{admission::Admission, breaker::Breaker, delivery::Job, lag::Lag, post::Posted, webhooks::Webhooks};
 
 /// Bounds for latencies, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
 pub(crate) struct Metrics {
+    matched: Counter<u64>,
     attempts: Counter<u64>,
     duration: Histogram<f64>,
     latency: Histogram<f64>,
@@ -21,7 +22,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(webhooks: &Arc<Webhooks>, admission: &Arc<Admission>, breaker: &Arc<Breaker>) -> Self {
+    pub(crate) fn new(
+        webhooks: &Arc<Webhooks>,
+        admission: &Arc<Admission>,
+        breaker: &Arc<Breaker>,
+        lag: &Arc<Lag>,
+    ) -> Self {
         let meter = runtime::metrics("dispatcher");
         let seconds = |name: &'static str, text: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
@@ -46,7 +52,22 @@ impl Metrics {
             .with_description("Webhooks whose endpoint keeps failing, so that attempts to it are spaced")
             .with_callback(move |observer| observer.observe(broken.broken() as u64, &[]))
             .build();
+        let behind = Arc::clone(lag);
+        meter
+            .f64_observable_gauge("webhooks.lag")
+            .with_unit("s")
+            .with_description("How old the oldest message of a lane is that no attempt has been begun for")
+            .with_callback(move |observer| {
+                for (lane, lag) in behind.all() {
+                    observer.observe(lag.as_secs_f64(), &[KeyValue::new("lane", lane.name())]);
+                }
+            })
+            .build();
         Self {
+            matched: meter
+                .u64_counter("webhooks.matched")
+                .with_description("Deliveries that events have led to: one for each webhook that gets an event")
+                .build(),
             put_off: meter
                 .u64_counter("webhooks.attempts.put_off")
                 .with_description("Attempts that wait in history for a place or a turn, by reason: the endpoint is slow, or keeps failing")
@@ -61,6 +82,11 @@ impl Metrics {
                 "From accepting an event to the start of its first attempt",
             ),
         }
+    }
+
+    /// An event goes to so many webhooks.
+    pub(crate) fn matched(&self, webhooks: usize) {
+        self.matched.add(webhooks as u64, &[]);
     }
 
     /// `reason`: `slow` or `failing`.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use broker::{Incoming, Lane};
 use bytes::Bytes;
+use domain::Timestamp;
 use prost::Message as _;
 use proto::{
     convert,
@@ -46,6 +47,7 @@ pub(crate) async fn run(delivering: Arc<Delivering>, lane: LaneOf, tasks: Tasks)
         }
         delivering.webhooks.sync_or_go_on().await;
         let batch: Vec<Task> = batch.into_iter().filter_map(read).collect();
+        let _waiting = delivering.lag.take(lane.lane, batch.iter().filter_map(|task| task.due_at));
         let checked = check(&lane.history, &batch).await;
         if !record_previous(&delivering, &batch, &checked).await {
             return;
@@ -67,6 +69,8 @@ struct Task {
     message: Incoming,
     job: Job,
     previous: Option<Previous>,
+    /// When it could have been sent, unless an older program has queued it.
+    due_at: Option<Timestamp>,
 }
 
 /// The attempt before.
@@ -77,7 +81,7 @@ struct Previous {
 
 fn read(message: Incoming) -> Option<Task> {
     match try_read(&message) {
-        Ok((job, previous)) => Some(Task { message, job, previous }),
+        Ok((job, previous, due_at)) => Some(Task { message, job, previous, due_at }),
         Err(reason) => {
             tracing::error!(reason, "delivery cannot be read; it is parked");
             message.park(reason);
@@ -86,7 +90,7 @@ fn read(message: Incoming) -> Option<Task> {
     }
 }
 
-fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>), String> {
+fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>, Option<Timestamp>), String> {
     let task = DeliveryTask::decode(message.body.clone()).map_err(|error| format!("not a delivery: {error}"))?;
     let delivery = task.delivery.ok_or("no delivery in it")?;
     let delivery_id = convert::uuid_from(&delivery.delivery_id).ok_or("the delivery's id is no UUID")?;
@@ -108,7 +112,8 @@ fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>), String> {
         manual: task.manual,
         accepted_at: None,
     };
-    Ok((job, previous))
+    let due_at = (task.due_at > 0).then(|| Timestamp::from_micros(task.due_at));
+    Ok((job, previous, due_at))
 }
 
 /// What history says of each. Without it all are to be sent: late news is worse than a rare repeat.

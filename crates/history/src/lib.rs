@@ -47,6 +47,10 @@ pub mod store;
 mod stored;
 mod sweep;
 
+use metrics::Metrics;
+use queueing::Queueing;
+use registry::Registry;
+
 /// Largest request of the dispatcher: a batch of events with their bodies.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
@@ -74,47 +78,15 @@ pub struct Parts {
 
 /// Starts history: its loops run as `tasks` until shutdown; its services are answered for the caller to serve.
 pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
-    let registry = Arc::new(registry::Registry::new(parts.configuration.clone()));
-    let shutdown = tasks.shutdown_token();
-    if !parts.deactivate_after.is_zero() {
-        let judge = failing::Judge {
-            store: Arc::clone(&parts.store),
-            registry: Arc::clone(&registry),
-            configuration: parts.configuration,
-            after: parts.deactivate_after,
-        };
-        tasks.spawn("history failing endpoints", judge.run(shutdown.clone()));
-    }
-    let metrics = Arc::new(metrics::Metrics::new(Arc::clone(&parts.clock)));
-    if parts.consume_records {
-        let (store, broker, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.broker), Arc::clone(&parts.clock));
-        tasks.spawn("history records", consume::run(store, broker, clock, Arc::clone(&metrics), shutdown.clone()));
-    }
-    let sweeper = sweep::Sweeper {
+    let registry = Arc::new(Registry::new(parts.configuration.clone()));
+    let metrics = Arc::new(Metrics::new(Arc::clone(&parts.clock)));
+    let queueing = Queueing {
         store: Arc::clone(&parts.store),
         broker: Arc::clone(&parts.broker),
+        ids: Arc::clone(&parts.ids),
         clock: Arc::clone(&parts.clock),
     };
-    tasks.spawn("history sweep", sweeper.run(shutdown.clone()));
-    let queueing = queueing::Queueing { store: Arc::clone(&parts.store), broker: parts.broker, ids: parts.ids };
-    let release = release::Release {
-        store: Arc::clone(&parts.store),
-        queueing: queueing.clone(),
-        registry: Arc::clone(&registry),
-        clock: Arc::clone(&parts.clock),
-    };
-    tasks.spawn("history release", release.run(shutdown.clone()));
-    let replaying = replaying::Replaying {
-        store: Arc::clone(&parts.store),
-        registry: Arc::clone(&registry),
-        clock: Arc::clone(&parts.clock),
-    };
-    tasks.spawn("history replays", replaying.run(shutdown.clone()));
-    let forget = forget::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
-    tasks.spawn("history forget", forget);
-    let retention = retention::run(Arc::clone(&parts.store), Arc::clone(&parts.clock), shutdown.clone());
-    tasks.spawn("history retention", retention);
-
+    start_loops(&parts, &registry, &queueing, &metrics, tasks);
     let recording = recording::RecordingService {
         store: Arc::clone(&parts.store),
         queueing: queueing.clone(),
@@ -132,4 +104,32 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
     };
     Routes::new(RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(HistoryServer::new(history))
+}
+
+/// What goes on by itself.
+fn start_loops(parts: &Parts, registry: &Arc<Registry>, queueing: &Queueing, metrics: &Arc<Metrics>, tasks: &Tasks) {
+    let shutdown = tasks.shutdown_token();
+    let (store, clock) = (|| Arc::clone(&parts.store), || Arc::clone(&parts.clock));
+    if !parts.deactivate_after.is_zero() {
+        let judge = failing::Judge {
+            store: store(),
+            registry: Arc::clone(registry),
+            configuration: parts.configuration.clone(),
+            after: parts.deactivate_after,
+        };
+        tasks.spawn("history failing endpoints", judge.run(shutdown.clone()));
+    }
+    if parts.consume_records {
+        let records = consume::run(store(), Arc::clone(&parts.broker), clock(), Arc::clone(metrics), shutdown.clone());
+        tasks.spawn("history records", records);
+    }
+    let sweeper = sweep::Sweeper { store: store(), broker: Arc::clone(&parts.broker), clock: clock() };
+    tasks.spawn("history sweep", sweeper.run(shutdown.clone()));
+    let release =
+        release::Release { store: store(), queueing: queueing.clone(), registry: Arc::clone(registry), clock: clock() };
+    tasks.spawn("history release", release.run(shutdown.clone()));
+    let replaying = replaying::Replaying { store: store(), registry: Arc::clone(registry), clock: clock() };
+    tasks.spawn("history replays", replaying.run(shutdown.clone()));
+    tasks.spawn("history forget", forget::run(store(), clock(), shutdown.clone()));
+    tasks.spawn("history retention", retention::run(store(), clock(), shutdown.clone()));
 }

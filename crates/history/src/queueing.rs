@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{Broker, Lane, Outgoing, PublishError};
-use domain::IdSource;
+use domain::{Clock, IdSource};
 use prost::Message as _;
 use proto::{
     convert::{trace_bytes, uuid_bytes},
@@ -30,6 +30,7 @@ pub(crate) struct Queueing {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Why some were not queued. They are tried again.
@@ -93,6 +94,7 @@ impl Queueing {
             manual: taken.manual,
             // What history queues follows from what it has.
             previous: None,
+            due_at: self.clock.now().as_micros(),
         };
         Outgoing {
             lane,

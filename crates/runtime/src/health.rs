@@ -2,8 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use futures::future::{BoxFuture, join_all};
+use opentelemetry::KeyValue;
 use serde_json::{Map, Value, json};
 
 /// A question whose answer is `Ok`, or what is wrong.
@@ -49,9 +56,20 @@ impl Health {
         Router::new()
             .route("/livez", get(|| async { Json(json!({"status": "ok"})) }))
             .route("/readyz", get(ready))
-            .route("/metrics", get(|| async { crate::telemetry::scrape() }))
+            .route("/metrics", get(measured))
             .with_state(Arc::new(self))
     }
+}
+
+async fn measured(State(health): State<Arc<Health>>) -> Response {
+    let ready = crate::metrics("runtime")
+        .u64_gauge("webhooks.ready")
+        .with_description("Whether a condition of being ready holds, by check: 1 or 0")
+        .build();
+    for (name, answer) in health.ask().await {
+        ready.record(answer.is_ok().into(), &[KeyValue::new("check", name)]);
+    }
+    crate::telemetry::scrape()
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
@@ -62,4 +80,29 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
         answers.into_iter().map(|(name, answer)| (name.to_owned(), text(answer))).collect();
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"status": if ok { "ok" } else { "unavailable" }, "checks": checks})))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_hold_shows_in_the_metrics() {
+        let mut health = Health::default();
+        health.watch("holds", &Arc::new(()), |_| async { Ok(()) });
+        health.watch("fails", &Arc::new(()), |_| async { Err("it is away".to_owned()) });
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let answer = health.router().oneshot(request).await.unwrap();
+        let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let line = |check: &str| {
+            let name = format!("check=\"{check}\"");
+            text.lines().find(|line| line.starts_with("webhooks_ready{") && line.contains(&name)).map(str::to_owned)
+        };
+        assert!(line("holds").is_some_and(|line| line.ends_with(" 1")), "{text}");
+        assert!(line("fails").is_some_and(|line| line.ends_with(" 0")), "{text}");
+    }
 }

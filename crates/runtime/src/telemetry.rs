@@ -41,9 +41,10 @@ impl<'de> Deserialize<'de> for LogFormat {
 const QUIET: &str = "lapin=off,opentelemetry=warn,opentelemetry_sdk=warn";
 
 /// The targets of the product's own crates, which are called what their packages are.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "broker",
     "cli",
+    "database",
     "dispatcher",
     "domain",
     "gateway",

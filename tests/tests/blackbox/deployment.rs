@@ -151,13 +151,22 @@ fn names<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
     text.match_indices(before).map(|(at, _)| &text[at..]).map(|rest| &rest[..end(rest)]).collect()
 }
 
+/// What the names of our metrics begin with.
+const METRICS: [&str; 3] = ["webhooks.", "db.client.connection.count", "db.client.connection.max"];
+
+/// Those that a text names, as Prometheus writes them.
+fn named(text: &str) -> BTreeSet<String> {
+    METRICS.iter().flat_map(|prefix| names(text, &prefix.replace('.', "_"))).map(plain).collect()
+}
+
 /// The metrics of the services, as Prometheus writes their names, without what it adds for their kind and unit.
 fn metrics() -> BTreeSet<String> {
     let mut metrics = BTreeSet::new();
-    for service in ["subscription", "ingest", "dispatcher", "history"] {
-        for file in files(&root().join("crates").join(service).join("src")) {
+    for part in ["subscription", "ingest", "dispatcher", "history", "database/src/pools.rs", "runtime/src/health.rs"] {
+        let path = root().join("crates").join(part);
+        for file in if path.is_dir() { files(&path.join("src")) } else { vec![path] } {
             let source = fs::read_to_string(&file).unwrap_or_default();
-            let names = source.split('"').filter(|quoted| quoted.starts_with("webhooks."));
+            let names = source.split('"').filter(|quoted| METRICS.iter().any(|prefix| quoted.starts_with(prefix)));
             metrics.extend(names.map(|name| name.replace('.', "_")));
         }
     }
@@ -171,11 +180,10 @@ fn plain(name: &str) -> String {
 
 #[test]
 fn alerts_are_about_metrics_that_there_are() {
-    let (alerts, metrics) = (text("deploy/prometheus/alerts.yml"), metrics());
-    let used = names(&alerts, "webhooks_");
+    let (used, metrics) = (named(&text("deploy/prometheus/alerts.yml")), metrics());
     assert!(used.len() > 5, "{used:?}");
     for name in used {
-        assert!(metrics.contains(&plain(name)), "no service has the metric {name}");
+        assert!(metrics.contains(&name), "no service has the metric {name}");
     }
 }
 
@@ -185,8 +193,7 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     let panels = dashboard["panels"].as_array().expect("panels");
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("queries"));
     let queries: Vec<&str> = targets.map(|target| target["expr"].as_str().expect("a query")).collect();
-    let shown: BTreeSet<String> = names(&queries.join("\n"), "webhooks_").into_iter().map(plain).collect();
-    assert_eq!(shown, metrics());
+    assert_eq!(named(&queries.join("\n")), metrics());
 }
 
 #[test]
@@ -210,4 +217,16 @@ fn every_metric_is_described_and_nothing_else_is() {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let described: BTreeSet<String> = rows.map(|(name, _)| plain(name)).collect();
     assert_eq!(described, metrics());
+}
+
+#[test]
+fn the_dockerfile_has_no_known_faults() {
+    let program = std::env::current_exe().expect("the path of this program");
+    let target = program.ancestors().nth(3).expect("target/<profile>/deps");
+    let output = Command::new(target.join("python/bin/hadolint"))
+        .args(["--no-color", "deploy/Dockerfile"])
+        .current_dir(root())
+        .output()
+        .expect("`tests/run --prepare` installs hadolint");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -5,8 +5,8 @@ mod parked;
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use database::SchemaError;
 use futures::TryStreamExt as _;
-use schema::SchemaError;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
     migrate::MigrateError,
@@ -124,14 +124,14 @@ impl Store {
             .connect()
             .await
             .map_err(failed)?;
-        schema::prepare(&mut connection, &sqlx::migrate!("migrations/sqlite"), true).await.map_err(
-            |error| match error {
+        database::prepare(&mut connection, &sqlx::migrate!("migrations/sqlite"), true).await.map_err(|error| {
+            match error {
                 SchemaError::Read(error) | SchemaError::Migration(MigrateError::Execute(error)) => {
                     open_error(path, &error)
                 }
                 other => BrokerError::Open { address: path.display().to_string(), reason: other.to_string() },
-            },
-        )?;
+            }
+        })?;
         // A write takes the lock for good, so that a second process is told now and not at its first message.
         sqlx::query("INSERT OR REPLACE INTO probe (id, at) VALUES (1, 0)")
             .execute(&mut connection)

@@ -378,5 +378,5 @@ pub(crate) fn delivery_task(webhook_id: i64, delivery_id: u128) -> DeliveryTask 
         ..Default::default()
     };
     let body = FIRST_RENDERED.into();
-    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body, manual: false, previous: None }
+    DeliveryTask { delivery: Some(delivery), number: 2, generation: 0, body, manual: false, previous: None, due_at: 0 }
 }

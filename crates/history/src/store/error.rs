@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use schema::SchemaError;
+use database::SchemaError;
 
 /// Why the store cannot do its work.
 #[derive(Debug, thiserror::Error)]

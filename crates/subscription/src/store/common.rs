@@ -1,7 +1,7 @@
 //! What both adapters do alike: bringing the schema up to date or refusing to, and reading what is in a row.
 
+use database::SchemaError;
 use domain::{InstanceId, Role, Scope};
-use schema::SchemaError;
 
 use super::{OpenError, StoreError, ToldPlan};
 

@@ -213,7 +213,7 @@ pub enum OpenError {
         /// Where it is, without a password.
         address: String,
         /// What is wrong, and the fix.
-        source: schema::SchemaError,
+        source: database::SchemaError,
     },
     /// Its schema could not be brought up to date.
     #[error("cannot bring the schema in {address} up to date: {source}; check that {setting} gives the right to")]

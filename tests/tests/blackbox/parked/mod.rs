@@ -132,8 +132,16 @@ fn delivery(webhook_id: i64) -> DeliveryRef {
 
 fn task(number: i32, webhook: i64) -> Vec<u8> {
     let body = b"{}".as_slice().into();
-    DeliveryTask { delivery: Some(delivery(webhook)), number, generation: 0, body, manual: false, previous: None }
-        .encode_to_vec()
+    DeliveryTask {
+        delivery: Some(delivery(webhook)),
+        number,
+        generation: 0,
+        body,
+        manual: false,
+        previous: None,
+        due_at: 0,
+    }
+    .encode_to_vec()
 }
 
 /// What ingest would have queued.

@@ -9,6 +9,7 @@ use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use database::Observed;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
     migrate::Migrator,
@@ -71,8 +72,6 @@ const LIMITS: [(&str, &str); 5] = [
 ];
 /// How long a call may take when it is the server's host that has gone silent: longer than the server's own limits.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// A connection that rested longer is tried before it is used; one in use is not, which saves a round trip.
-const TRUSTED: Duration = Duration::from_secs(1);
 /// How long a connection that comes back from a call may take to show that it is of use.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -95,26 +94,21 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
     if migrate {
         make_schema(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     }
-    schema::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
+    database::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
     let shards = Shards::new(&mut connection).await.map_err(|error| address.cannot_open(error))?;
     drop(connection.close().await);
 
     let (days, seen) = (Days::default(), Seen::default());
     let near = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(5));
-    let pools = Pools { near: pool(near, options.clone()), far: far::connect(options) };
+    let (near, far) = (pool(near, options.clone()), far::connect(options));
+    let meter = runtime::metrics("history");
+    let observed = [database::observe(&meter, "history", &near), database::observe(&meter, "history_far", &far)];
+    let pools = Pools { near, far, _observed: observed };
     Ok(Arc::new(Postgres { pools, shards, days, seen, address }))
 }
 
 fn pool(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
-    pool.test_before_acquire(false)
-        .before_acquire(|connection, state| {
-            Box::pin(async move {
-                if state.idle_for > TRUSTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
+    database::trusted(pool)
         // The pool has a probe of its own, without a limit: a call that was given up would keep its place for as long as
         // TCP tries on.
         .after_release(|connection, _| {
@@ -151,6 +145,7 @@ struct Pools {
     near: PgPool,
     /// See [`far`].
     far: PgPool,
+    _observed: [Observed<sqlx::Postgres>; 2],
 }
 
 struct Postgres {

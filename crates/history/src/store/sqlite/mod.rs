@@ -7,6 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use database::Observed;
 use sqlx::{
     Connection as _, SqliteConnection, SqlitePool,
     migrate::Migrator,
@@ -63,19 +64,21 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, S
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-16384");
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| address.cannot_open(error))?;
-    schema::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
+    database::prepare(&mut connection, &MIGRATIONS, migrate).await.map_err(|error| address.unfit(error))?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy_with(common.read_only(true));
     let writer = Writer::start(connection, address.clone());
-    Ok(Arc::new(Sqlite { readers, writer, address }))
+    let observed = database::observe(&runtime::metrics("history"), "history", &readers);
+    Ok(Arc::new(Sqlite { readers, writer, address, _observed: observed }))
 }
 
 struct Sqlite {
     readers: SqlitePool,
     writer: Writer,
     address: Address,
+    _observed: Observed<sqlx::Sqlite>,
 }
 
 impl Sqlite {

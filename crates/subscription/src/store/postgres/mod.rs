@@ -9,6 +9,7 @@ mod webhooks;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
+use database::Observed;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
     migrate::Migrator,
@@ -24,8 +25,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A call that waits longer for a connection is told to come again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 10;
-/// A connection that rested longer is tried before it is used; one in use is not, which saves a round trip.
-const TRUSTED: Duration = Duration::from_secs(1);
 
 /// Opens the store, and brings its schema up to date or, with `migrate` false, refuses an old one. One that is
 /// newer is worked with if it says that it can be.
@@ -40,25 +39,15 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, O
     if migrate {
         create_schema(&mut connection).await.map_err(|error| place.unreachable(error))?;
     }
-    schema::prepare(&mut connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
+    database::prepare(&mut connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
     connection.close().await.map_err(|error| place.unreachable(error))?;
 
     // A transaction that hangs would hold the lock that orders all changes.
     let options = options.options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]);
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, state| {
-            Box::pin(async move {
-                if state.idle_for > TRUSTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options);
-    Ok(Arc::new(Postgres { pool }))
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = database::trusted(pool).connect_lazy_with(options);
+    let observed = database::observe(&runtime::metrics("subscription"), "subscription", &pool);
+    Ok(Arc::new(Postgres { pool, _observed: observed }))
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
@@ -97,4 +86,5 @@ async fn create_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error>
 
 struct Postgres {
     pool: PgPool,
+    _observed: Observed<sqlx::Postgres>,
 }

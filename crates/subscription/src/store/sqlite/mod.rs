@@ -8,6 +8,7 @@ mod webhooks;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use database::Observed;
 use sqlx::{
     Row as _, SqlitePool,
     migrate::Migrator,
@@ -43,10 +44,11 @@ pub async fn open_sqlite(path: &Path, migrate: bool) -> Result<Arc<dyn Store>, O
         .busy_timeout(BUSY_TIMEOUT);
     let writer = pool(1).connect_with(options.clone()).await.map_err(|error| place.unreachable(error))?;
     let mut connection = writer.acquire().await.map_err(|error| place.unreachable(error))?;
-    schema::prepare(&mut *connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
+    database::prepare(&mut *connection, &MIGRATOR, migrate).await.map_err(|error| place.unfit(error))?;
     drop(connection);
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-    Ok(Arc::new(Sqlite { writer, readers }))
+    let observed = database::observe(&runtime::metrics("subscription"), "subscription", &readers);
+    Ok(Arc::new(Sqlite { writer, readers, _observed: observed }))
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -57,6 +59,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
+    _observed: Observed<sqlx::Sqlite>,
 }
 
 impl Sqlite {

@@ -1,0 +1,10 @@
+//! What the stores of several crates have in common: how a program and the schema that it finds come together, and
+//! their pools of connections.
+
+mod pools;
+mod schema;
+
+#[cfg(feature = "postgres")]
+pub use pools::trusted;
+pub use pools::{Observed, observe};
+pub use schema::{Connection, SchemaError, prepare};
