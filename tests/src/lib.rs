@@ -12,6 +12,7 @@
 //! | [`ports`] | free TCP ports, none given twice |
 //! | [`servers`] | PostgreSQL and RabbitMQ |
 //! | [`receiver`] | the endpoint that webhooks post to |
+//! | [`proxy`] | breaks connections on purpose |
 //! | [`product`] | the programs under test, in embedded or distributed mode |
 //! | [`prometheus`] | who watches a product |
 //! | [`rest`], [`grpc`], [`publisher`], [`browser`] | clients |
@@ -45,6 +46,7 @@ pub mod ports;
 pub mod process;
 pub mod product;
 pub mod prometheus;
+pub mod proxy;
 pub mod publisher;
 pub mod random;
 pub mod receiver;

@@ -43,36 +43,50 @@ pub struct Verdict {
     pub stuck: usize,
     /// Attempts that came again, under the same id.
     pub repeats: usize,
+    /// Of those, such as no program died between.
+    pub unexplained: usize,
+    /// How long before a death an attempt had come that came again after it, at most.
+    pub oldest: Duration,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong; attempts may have been repeated.
+    /// Whether nothing is wrong; attempts may have been repeated where a program died.
     #[must_use]
     pub fn is_sound(self) -> bool {
-        self == Self { deliveries: self.deliveries, repeats: self.repeats, ..Self::default() }
+        let Self { deliveries, repeats, oldest, .. } = self;
+        self == Self { deliveries, repeats, oldest, ..Self::default() }
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { deliveries, lost, doubled, strangers, unrecorded, invented, stuck, repeats } = self;
+        let Self { deliveries, lost, doubled, strangers, unrecorded, invented, stuck, repeats, unexplained, oldest } =
+            self;
         write!(
             formatter,
             "{deliveries} deliveries: {lost} lost, {doubled} doubled, {strangers} of nobody's, {unrecorded} unrecorded, \
-             {invented} invented, {stuck} stuck, {repeats} repeats"
+             {invented} invented, {stuck} stuck, {repeats} repeats ({unexplained} without a death between; the first time was \
+             at most {} ms before one)",
+            oldest.as_millis()
         )
     }
 }
 
+/// What was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Story<'a> {
+    /// Where every event goes to.
+    pub endpoints: &'a [Endpoint],
+    /// What was accepted.
+    pub published: &'a [Event],
+    /// When programs died.
+    pub deaths: &'a [Instant],
+}
+
 /// Waits until everything that was published has come everywhere and nothing waits any more, at most for so long, and
 /// tells what it finds.
-pub async fn judge(
-    rest: &Rest,
-    receiver: &Receiver,
-    endpoints: &[Endpoint],
-    published: &[Event],
-    patience: Duration,
-) -> Verdict {
+pub async fn judge(rest: &Rest, receiver: &Receiver, story: Story<'_>, patience: Duration) -> Verdict {
+    let Story { endpoints, published, deaths } = story;
     let published: BTreeSet<&str> = published.iter().map(|event| event.id.as_str()).collect();
     let begun = Instant::now();
     let mut verdict = Verdict::default();
@@ -96,7 +110,13 @@ pub async fn judge(
         verdict.stuck += stuck;
         verdict.doubled += came.values().filter(|came| came.deliveries.len() > 1).count();
         verdict.strangers += came.keys().filter(|id| !published.contains(id.as_str())).count();
-        verdict.repeats += came.values().flat_map(|came| came.attempts.values()).map(|times| times - 1).sum::<usize>();
+        for pair in came.values().flat_map(|came| came.attempts.values()).flat_map(|times| times.windows(2)) {
+            verdict.repeats += 1;
+            match deaths.iter().find(|death| (pair[0]..=pair[1]).contains(*death)) {
+                Some(death) => verdict.oldest = verdict.oldest.max(*death - pair[0]),
+                None => verdict.unexplained += 1,
+            }
+        }
         let recorded = recorded(rest, endpoint.webhook).await;
         verdict.unrecorded += unrecorded(&came, endpoint, &recorded);
         verdict.invented += invented(&self::came(receiver, endpoint.path), &recorded);
@@ -108,8 +128,8 @@ pub async fn judge(
 #[derive(Default)]
 struct Came {
     deliveries: BTreeSet<String>,
-    /// How often each attempt came.
-    attempts: BTreeMap<usize, usize>,
+    /// When each attempt came.
+    attempts: BTreeMap<usize, Vec<Instant>>,
 }
 
 fn came(receiver: &Receiver, path: &str) -> BTreeMap<String, Came> {
@@ -119,7 +139,7 @@ fn came(receiver: &Receiver, path: &str) -> BTreeMap<String, Came> {
         let came = all.entry(event).or_default();
         came.deliveries.insert(request.expect_header("x-testmo-delivery").to_owned());
         let attempt = request.expect_header("x-testmo-attempt").parse().expect("a number");
-        *came.attempts.entry(attempt).or_default() += 1;
+        came.attempts.entry(attempt).or_default().push(request.at);
     }
     all
 }

@@ -1,5 +1,6 @@
 //! The program `testmo-webhooks`: all services in one process, and the commands for people.
 
+mod bench;
 mod commands;
 mod demo;
 mod grpc;
@@ -51,6 +52,8 @@ enum Command {
     Secrets(secrets::Secrets),
     /// Check the signatures of a delivery, either scheme, and say what is wrong with one that does not fit.
     Verify(verify::Verify),
+    /// Measure how fast deliveries are and what they cost on this machine, or in a deployment that is there.
+    Bench(bench::Bench),
     /// Print the configuration in force, passwords masked.
     Config,
     /// Ask a running program whether it is ready; the status is 0 if it is.
@@ -91,6 +94,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Parked(command) => command.run(&config()?).await,
         Command::Secrets(command) => command.run(&config()?).await,
         Command::Verify(command) => command.run(),
+        Command::Bench(command) => command.run(&config()?).await,
         Command::Config => commands::config::print(&config()?),
         Command::Health(command) => command.run(&config()?).await,
     }

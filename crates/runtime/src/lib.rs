@@ -1,6 +1,10 @@
 //! What every program of the product needs around its services: configuration, telemetry, health, callers'
 //! authentication, channels between services, tasks and shutdown.
 
+/// Of every program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod auth;
 pub mod config;
 mod credential;

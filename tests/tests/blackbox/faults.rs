@@ -16,7 +16,7 @@ use std::{
 
 use blackbox::{
     in_both_modes, load,
-    oracle::{self, Endpoint},
+    oracle::{self, Endpoint, Story},
     product::{Mode, Product, Service},
     random,
     receiver::{Answer, Receiver, Script},
@@ -61,36 +61,38 @@ async fn wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded(mode
         stopped.store(true, Ordering::Relaxed);
         kills
     };
-    let (Kills { count, slowest }, ()) = futures::join!(kills, changes);
+    let (Kills { deaths, slowest }, ()) = futures::join!(kills, changes);
     let mut published = Vec::new();
     for load in loads {
         published.extend(load.await.expect("every event is accepted in the end"));
     }
     // What `/later` has put off comes 32 at a time.
-    let verdict = oracle::judge(&rest, &receiver, &endpoints, &published, LONG * rounds()).await;
-    let accepted = published.len();
+    let story = Story { endpoints: &endpoints, published: &published, deaths: &deaths };
+    let verdict = oracle::judge(&rest, &receiver, story, LONG * rounds()).await;
+    let (accepted, count) = (published.len(), deaths.len());
     println!("{accepted} events, {count} kills, going on within {slowest:?}; {verdict}");
     assert!(verdict.is_sound(), "{verdict}");
 }
 
 /// What was done to the programs.
 struct Kills {
-    count: usize,
+    deaths: Vec<Instant>,
     /// From a death until the next attempt came, at most.
     slowest: Duration,
 }
 
 /// Kills at every fail point, and before each in between.
 async fn kill_everywhere(product: &mut Product, mode: Mode, receiver: &Receiver, path: &str) -> Kills {
-    let mut kills = Kills { count: 0, slowest: Duration::ZERO };
+    let mut kills = Kills { deaths: Vec::new(), slowest: Duration::ZERO };
     for _ in 0..rounds() {
         for (point, service) in POINTS {
             let program = if mode == Mode::Embedded { Service::Standalone } else { service };
             let passes = 1 + random::bytes()[0] % PASSES;
             product.kill(program);
+            kills.deaths.push(Instant::now());
             product.dies_at(program, &format!("{point}:{passes}"), LONG).await;
-            kills.count += 2;
             let (died, before) = (Instant::now(), receiver.count(path));
+            kills.deaths.push(died);
             product.resume(program).await;
             receiver.wait_for(path, before + 1, LONG).await;
             kills.slowest = kills.slowest.max(died.elapsed());

@@ -6,6 +6,8 @@ mod alerts;
 mod apply;
 mod architecture;
 mod backup;
+mod bench;
+mod broken;
 mod chat;
 mod command_line;
 mod console;

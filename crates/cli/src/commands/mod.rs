@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use crate::standalone::token_in;
 
 /// The status of whoever ends by Ctrl-C.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The token in a file: the one named, else the one that `standalone` has written into the data folder.
 pub(crate) fn read_token(named: Option<&Path>, data: &Path, own: &str) -> anyhow::Result<String> {

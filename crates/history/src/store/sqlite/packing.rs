@@ -1,10 +1,10 @@
 //! Bodies as they are stored: compressed, unless that saves nothing. How is written beside each, so that what an older
 //! program has stored stays readable.
 
-use std::io::{Read as _, Write as _};
+use std::{cell::RefCell, io::Read as _};
 
 use bytes::Bytes;
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use flate2::{Compress, Compression, FlushCompress, Status, read::DeflateDecoder};
 
 use crate::store::read::WholeRow;
 
@@ -13,19 +13,28 @@ const DEFLATED: i64 = 1;
 /// What is shorter is not worth it.
 const SHORT: usize = 200;
 
+thread_local! {
+    /// Its tables take more to make than a body takes to compress. Bodies are compressed once and rarely read: the fastest
+    /// level makes them a third already.
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
+
 /// How, and what, to store of a body.
 pub(super) fn pack(body: &Bytes) -> (i64, Vec<u8>) {
-    if body.len() >= SHORT {
-        // Bodies are compressed once and rarely read: the fastest level makes them a third already.
-        let mut encoder = DeflateEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
-        if encoder.write_all(body).is_ok()
-            && let Ok(packed) = encoder.finish()
-            && packed.len() < body.len()
-        {
-            return (DEFLATED, packed);
-        }
+    if body.len() >= SHORT
+        && let Some(packed) = COMPRESSOR.with_borrow_mut(|compressor| deflate(compressor, body))
+    {
+        return (DEFLATED, packed);
     }
     (PLAIN, body.to_vec())
+}
+
+/// `None`: it would not become shorter.
+fn deflate(compressor: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
+    compressor.reset();
+    let mut packed = Vec::with_capacity(body.len() - 1);
+    let ended = compressor.compress_vec(body, &mut packed, FlushCompress::Finish);
+    matches!(ended, Ok(Status::StreamEnd)).then_some(packed)
 }
 
 /// The body of which this is stored.
