@@ -5,6 +5,6 @@ mod pools;
 mod schema;
 
 #[cfg(feature = "postgres")]
-pub use pools::trusted;
+pub use pools::test_rested_connections;
 pub use pools::{Observed, observe};
 pub use schema::{Connection, SchemaError, prepare};

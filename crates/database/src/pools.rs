@@ -58,7 +58,7 @@ const TRUSTED: std::time::Duration = std::time::Duration::from_secs(1);
 /// A pool that tries connections before they are used, but only those that have rested.
 #[cfg(feature = "postgres")]
 #[must_use]
-pub fn trusted(options: sqlx::postgres::PgPoolOptions) -> sqlx::postgres::PgPoolOptions {
+pub fn test_rested_connections(options: sqlx::postgres::PgPoolOptions) -> sqlx::postgres::PgPoolOptions {
     use sqlx::Connection as _;
 
     options.test_before_acquire(false).before_acquire(|connection, state| {

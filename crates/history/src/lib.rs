@@ -13,7 +13,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::Metrics;
 use proto::{channel::GrpcChannel, internal::v1::recording_server::RecordingServer, v1::history_server::HistoryServer};
+use queueing::Queueing;
+use registry::Registry;
 use runtime::Tasks;
 use tonic::service::Routes;
 
@@ -46,10 +49,6 @@ mod stats;
 pub mod store;
 mod stored;
 mod sweep;
-
-use metrics::Metrics;
-use queueing::Queueing;
-use registry::Registry;
 
 /// Largest request of the dispatcher: a batch of events with their bodies.
 const MAX_REQUEST_BYTES: usize = 64 << 20;

@@ -1,6 +1,9 @@
 //! Whether the program is alive and ready, over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -10,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures::future::{BoxFuture, join_all};
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, metrics::Gauge};
 use serde_json::{Map, Value, json};
 
 /// A question whose answer is `Ok`, or what is wrong.
@@ -61,13 +64,18 @@ impl Health {
     }
 }
 
-async fn measured(State(health): State<Arc<Health>>) -> Response {
-    let ready = crate::metrics("runtime")
+/// Whether a condition of being ready holds.
+static READY: LazyLock<Gauge<u64>> = LazyLock::new(|| {
+    let meter = crate::metrics("runtime");
+    meter
         .u64_gauge("webhooks.ready")
         .with_description("Whether a condition of being ready holds, by check: 1 or 0")
-        .build();
+        .build()
+});
+
+async fn measured(State(health): State<Arc<Health>>) -> Response {
     for (name, answer) in health.ask().await {
-        ready.record(answer.is_ok().into(), &[KeyValue::new("check", name)]);
+        READY.record(answer.is_ok().into(), &[KeyValue::new("check", name)]);
     }
     crate::telemetry::scrape()
 }

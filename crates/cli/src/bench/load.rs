@@ -7,11 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use domain::{IdSource as _, SystemIds};
+use domain::{EventType, IdSource as _, SystemIds};
 use futures::{StreamExt as _, stream};
-use proto::v1::{
-    Event, Project, PublishRequest, Run, RunCompleted, RunResult, User, event::Data, events_client::EventsClient,
-};
+use proto::v1::{Event, PublishRequest, events_client::EventsClient};
 use tokio::sync::mpsc;
 use tonic::{Code, transport::Channel};
 
@@ -86,7 +84,7 @@ impl Publishers {
         from: Option<Instant>,
         body: usize,
     ) -> anyhow::Result<Acknowledged> {
-        let event = event(number, body);
+        let event = event(body);
         let id = *event.id.as_bytes().first_chunk().context("an id has 36 characters")?;
         let mut client = self.clients[usize::try_from(number)? % self.clients.len()].clone();
         let from = from.unwrap_or_else(Instant::now);
@@ -118,27 +116,15 @@ fn tick(load: Load, due: &mpsc::UnboundedSender<(u64, Option<Instant>)>) {
 }
 
 /// A completed run whose generic body has about so many bytes.
-fn event(number: u64, body: usize) -> Event {
+fn event(body: usize) -> Event {
     /// What a body has without what is added to it.
-    const BARE: usize = 446;
-    let id = i64::try_from(number).unwrap_or_default().saturating_add(1);
-    let run = Run {
-        id,
-        name: format!("Run {id}"),
-        url: format!("https://acme.testmo.example/runs/{id}"),
-        total_count: Some(20),
-        success_count: Some(18),
-        failure_count: Some(2),
-        ..Run::default()
-    };
+    const BARE: usize = 996;
     let padding = "x".repeat(body.saturating_sub(BARE));
     Event {
         id: SystemIds.uuid().to_string(),
-        project: Some(Project { id: 1, name: "Shop".into(), url: "https://acme.testmo.example/projects/1".into() }),
-        user: Some(User { id: 3, name: "Ada Lovelace".into() }),
-        data: Some(Data::RunCompleted(RunCompleted { run: Some(run), result: RunResult::Failed.into() })),
+        instance: String::new(),
         extra_json: if padding.is_empty() { String::new() } else { format!("{{\"log\":\"{padding}\"}}") },
-        ..Event::default()
+        ..payload::sample(EventType::RunCompleted)
     }
 }
 
@@ -148,10 +134,8 @@ mod tests {
 
     #[test]
     fn bodies_are_about_as_long_as_they_are_to_be() {
-        for wanted in [700, 1_500, 3_000] {
-            let mut event = event(7, wanted);
-            event.created_at = Some(proto::v1::Event::default().created_at.unwrap_or_default());
-            let length = payload::render(&event, domain::WebhookKind::Generic, false).unwrap().len();
+        for wanted in [1_100, 1_500, 3_000] {
+            let length = payload::render(&event(wanted), domain::WebhookKind::Generic, false).unwrap().len();
             assert!(length.abs_diff(wanted) < 60, "{length} instead of {wanted}");
         }
     }

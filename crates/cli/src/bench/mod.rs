@@ -66,7 +66,7 @@ pub(crate) struct Bench {
     /// Its webhooks that get none.
     #[arg(long, value_name = "N", requires = "events", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000))]
     others: u64,
-    /// Bytes of its bodies, about.
+    /// Bytes of its bodies, about; at least 1,000.
     #[arg(long, value_name = "N", requires = "events", default_value_t = 1_500)]
     body: usize,
     /// Of a hundred of its events, how many fail at their first attempt.

@@ -26,12 +26,6 @@ impl Latencies {
     }
 }
 
-impl fmt::Display for Latencies {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:.1} / {:.1}", millis(self.p50), millis(self.p99))
-    }
-}
-
 /// What a program has used for a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {

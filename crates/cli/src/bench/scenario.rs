@@ -52,7 +52,7 @@ impl Scenario {
             row("fan-out 10", 10, 0, 5_000, None),
             row("1,000 webhooks, 1 matches", 1, 999, 20_000, None),
             Self { failing: 10, ..row("fan-out 1, a tenth fails once", 1, 0, 20_000, None) },
-            row("burst of 60,000, fan-out 10", 10, 0, 60_000, None),
+            row("a long run, fan-out 10", 10, 0, 60_000, None),
         ]
     }
 }

@@ -70,9 +70,10 @@ impl Address {
     /// Its schema cannot be worked with.
     pub(crate) fn unfit(&self, error: SchemaError) -> StoreError {
         match error {
-            SchemaError::Read(error) => self.cannot_open(error),
-            SchemaError::Migration(error) => self.cannot_open(error),
-            error => StoreError::Schema { address: self.shown.to_string(), problem: one_line(&error) },
+            SchemaError::Old { .. } | SchemaError::New { .. } => {
+                StoreError::Schema { address: self.shown.to_string(), problem: one_line(&error) }
+            }
+            SchemaError::Read(_) | SchemaError::Migration(_) => self.cannot_open(error),
         }
     }
 

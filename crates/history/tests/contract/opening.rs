@@ -29,7 +29,7 @@ macro_rules! cases {
     };
 }
 
-/// Between them they write to, and read, every table.
+/// Records, days, retention, releases, replays, retries by hand, exports.
 const CASES: [Case; 7] = cases![
     record::records_in_any_order_give_the_same_rows,
     retention::attempts_of_many_days_are_in_one_list,

@@ -1,6 +1,7 @@
 //! The harness itself: what it says about the product can only be as right as it is.
 
 mod leftovers;
+mod proxy;
 mod receiver;
 mod servers;
 

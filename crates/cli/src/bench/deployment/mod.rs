@@ -6,13 +6,14 @@ mod servers;
 use std::{
     fs,
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{IdSource as _, SystemIds};
 use http::Method;
 use program::Program;
@@ -78,8 +79,6 @@ impl Deployment {
     }
 
     async fn distributed(folder: tempfile::TempDir) -> anyhow::Result<Self> {
-        use std::os::unix::fs::PermissionsExt as _;
-
         let path = folder.path();
         // PostgreSQL runs as somebody else.
         fs::set_permissions(path, fs::Permissions::from_mode(0o711))?;
@@ -89,10 +88,9 @@ impl Deployment {
         let token = || format!("tmwh_{}{}", SystemIds.uuid().simple(), &SystemIds.uuid().simple().to_string()[..8]);
         let (admin_token, publisher_token) = (token(), token());
         let key = {
-            use base64::Engine as _;
             let mut key = [0; 32];
             SystemIds.fill(&mut key);
-            base64::engine::general_purpose::STANDARD.encode(key)
+            STANDARD.encode(key)
         };
         let mut settings = vec![
             ("database.url", database),

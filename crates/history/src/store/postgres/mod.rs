@@ -108,7 +108,7 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, S
 }
 
 fn pool(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
-    database::trusted(pool)
+    database::test_rested_connections(pool)
         // The pool has a probe of its own, without a limit: a call that was given up would keep its place for as long as
         // TCP tries on.
         .after_release(|connection, _| {

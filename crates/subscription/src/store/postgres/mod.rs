@@ -45,7 +45,7 @@ pub async fn open_postgres(url: &str, migrate: bool) -> Result<Arc<dyn Store>, O
     // A transaction that hangs would hold the lock that orders all changes.
     let options = options.options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]);
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-    let pool = database::trusted(pool).connect_lazy_with(options);
+    let pool = database::test_rested_connections(pool).connect_lazy_with(options);
     let observed = database::observe(&runtime::metrics("subscription"), "subscription", &pool);
     Ok(Arc::new(Postgres { pool, _observed: observed }))
 }
