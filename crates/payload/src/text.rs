@@ -168,6 +168,19 @@ pub(crate) fn is_emoji(rest: &str) -> bool {
     matches!(name, "100" | "1234") || !name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Text after which a colon of our own comes, which may end the name of an emoji.
+pub(crate) struct Label<S>(pub(crate) S);
+
+impl<S: Syntax> Syntax for Label<S> {
+    fn escape(&self, before: Option<char>, rest: &str, out: &mut String) {
+        if rest.starts_with(':') {
+            self.0.escape(before, &format!("{rest}:"), out);
+        } else {
+            self.0.escape(before, rest, out);
+        }
+    }
+}
+
 /// Nothing has a meaning.
 struct Verbatim;
 

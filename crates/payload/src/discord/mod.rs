@@ -10,7 +10,7 @@ use crate::{
     detail::{Detail, first_that_fits},
     link::Link,
     notice::{Changed, Fact, Notice, Part, Sign, Thing, Tone},
-    text::{Text, fit, units},
+    text::{Label, Text, fit, units},
 };
 use markdown::{Markdown, Plain};
 
@@ -201,7 +201,7 @@ fn listed(mut lines: Vec<String>, all: usize) -> String {
 
 fn change(row: &Changed, detail: &Detail) -> String {
     let mut out = String::new();
-    fit(&mut out, &row.field, detail.value, &Markdown);
+    fit(&mut out, &row.field, detail.value, &Label(Markdown));
     out.push_str(": ");
     value(&mut out, row.from.as_ref(), detail);
     out.push_str(" → **");

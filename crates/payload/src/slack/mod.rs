@@ -13,7 +13,7 @@ use crate::{
     detail::{Detail, first_that_fits},
     link::Link,
     notice::{Changed, Fact, Notice, Part, Sign, Thing},
-    text::{Text, fit, units},
+    text::{Label, Text, fit, units},
 };
 use mrkdwn::{Mrkdwn, Plain};
 
@@ -171,7 +171,7 @@ fn listed(mut lines: Vec<String>, all: usize) -> String {
 
 fn change(row: &Changed, detail: &Detail) -> String {
     let mut out = String::new();
-    fit(&mut out, &row.field, detail.value, &Mrkdwn);
+    fit(&mut out, &row.field, detail.value, &Label(Mrkdwn));
     out.push_str(":  ");
     value(&mut out, row.from.as_ref(), detail);
     out.push_str("  →  *");

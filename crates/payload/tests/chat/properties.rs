@@ -206,6 +206,21 @@ fn what_ingest_refuses_is_refused() {
     }
 }
 
+/// Our own punctuation beside a text completes nothing that the text began.
+#[test]
+fn text_means_nothing_with_what_stands_beside_it() {
+    for beginning in [":u", "u:", ":", "*", "_a", "`", "<", "<!", "[a](", "\\", "@", "a_", "https:", "1."] {
+        for event_type in EventType::ALL.iter().copied() {
+            let event = events::rewritten(event_type, &|_: &str| beginning.to_owned());
+            let known = addresses(&event);
+            for target in TARGETS {
+                let (_, found) = checked(&event, target);
+                assert!(found.links.iter().all(|link| known.contains(link)), "{beginning}: {:?}", found.links);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
