@@ -8,7 +8,7 @@ use std::{
 
 use broker::{Consumer, Incoming, Lane};
 use bytes::Bytes;
-use domain::{Timestamp, WebhookKind};
+use domain::{Clock, Timestamp, WebhookKind};
 use prost::Message as _;
 use proto::{
     convert,
@@ -128,7 +128,7 @@ pub(crate) async fn consume(delivering: &Delivering, lane: Lane, prefetch: u16) 
 
 /// Decodes, matches and renders. An event that cannot be read is parked.
 fn read(delivering: &Delivering, message: Incoming) -> Option<Matched> {
-    let (event, span, accepted, source) = match try_read(delivering, &message) {
+    let (event, span, accepted, source) = match try_read(message.body.clone(), &*delivering.clock) {
         Ok(read) => read,
         Err(reason) => return park(message, &reason),
     };
@@ -157,9 +157,9 @@ fn park<T>(message: Incoming, reason: &str) -> Option<T> {
     None
 }
 
-fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Span, AcceptedEvent, v1::Event), String> {
-    let mut accepted =
-        AcceptedEvent::decode(message.body.clone()).map_err(|error| format!("not an accepted event: {error}"))?;
+/// What a message is about, the span of its matching, what was accepted (without the event), and the event.
+pub(crate) fn try_read(body: Bytes, clock: &dyn Clock) -> Result<(EventRef, Span, AcceptedEvent, v1::Event), String> {
+    let mut accepted = AcceptedEvent::decode(body).map_err(|error| format!("not an accepted event: {error}"))?;
     let event = accepted.event.take().ok_or("no event in it")?;
     let data = event.data.as_ref().ok_or("no data in the event")?;
     let span = spans::matching(&accepted.trace);
@@ -168,7 +168,7 @@ fn try_read(delivering: &Delivering, message: &Incoming) -> Result<(EventRef, Sp
         instance: event.instance.parse().map_err(|_| "the event's instance is no name")?,
         kind: data.event_type(),
         project: event.project.as_ref().ok_or("no project in the event")?.id,
-        matched_at: delivering.clock.now(),
+        matched_at: clock.now(),
         trace: convert::trace_bytes(&span.context()),
     };
     Ok((reference, span, accepted, event))

@@ -29,6 +29,8 @@ mod client;
 mod delivery;
 mod events;
 mod fair;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod guard;
 mod history;

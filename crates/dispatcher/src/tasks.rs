@@ -74,13 +74,13 @@ struct Task {
 }
 
 /// The attempt before.
-struct Previous {
+pub(crate) struct Previous {
     key: in_hand::Key,
     record: AttemptRecord,
 }
 
 fn read(message: Incoming) -> Option<Task> {
-    match try_read(&message) {
+    match try_read(message.body.clone()) {
         Ok((job, previous, due_at)) => Some(Task { message, job, previous, due_at }),
         Err(reason) => {
             tracing::error!(reason, "delivery cannot be read; it is parked");
@@ -90,8 +90,8 @@ fn read(message: Incoming) -> Option<Task> {
     }
 }
 
-fn try_read(message: &Incoming) -> Result<(Job, Option<Previous>, Option<Timestamp>), String> {
-    let task = DeliveryTask::decode(message.body.clone()).map_err(|error| format!("not a delivery: {error}"))?;
+pub(crate) fn try_read(body: Bytes) -> Result<(Job, Option<Previous>, Option<Timestamp>), String> {
+    let task = DeliveryTask::decode(body).map_err(|error| format!("not a delivery: {error}"))?;
     let delivery = task.delivery.ok_or("no delivery in it")?;
     let delivery_id = convert::uuid_from(&delivery.delivery_id).ok_or("the delivery's id is no UUID")?;
     if !(1..=domain::MOST_ATTEMPTS).contains(&task.number) {

@@ -90,7 +90,7 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Failure> {
     }
 }
 
-fn parse(body: Bytes) -> Result<Fields, Failure> {
+pub(crate) fn parse(body: Bytes) -> Result<Fields, Failure> {
     let members = serde_json::from_slice(&body).map_err(|error| match error.classify() {
         // Sound JSON, but a list or a number.
         Category::Data => Failure::new(ErrorCode::Validation, "the body must be a JSON object"),

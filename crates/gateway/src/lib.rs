@@ -18,6 +18,8 @@ mod console;
 mod deliveries;
 mod error;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod manual;
 mod named;

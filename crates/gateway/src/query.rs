@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Query as Pairs},
-    http::request::Parts,
+    http::{Uri, request::Parts},
 };
 use domain::{EventType, WebhookKind};
 use prost_types::Timestamp;
@@ -33,7 +33,14 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let Pairs(pairs) = Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        Self::parse(&parts.uri)
+    }
+}
+
+impl Query {
+    /// What stands after the question mark.
+    pub(crate) fn parse(uri: &Uri) -> Result<Self, Failure> {
+        let Pairs(pairs) = Pairs::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| Failure::new(ErrorCode::Malformed, "the query is not of the form name=value&name=value"))?;
         let mut named = Named::new("query parameter");
         for (name, value) in pairs {

@@ -75,10 +75,10 @@ struct Read {
 
 /// What is to be written.
 #[derive(Default)]
-struct Content {
-    records: Vec<Record>,
+pub(crate) struct Content {
+    pub(crate) records: Vec<Record>,
     /// Events that were dispatched without asking.
-    opened: Vec<OpenEvent>,
+    pub(crate) opened: Vec<OpenEvent>,
 }
 
 impl Content {
@@ -137,7 +137,7 @@ fn read(message: Incoming) -> Option<Read> {
 }
 
 /// What of a message can be read, and what is wrong with the rest.
-fn content(body: Bytes) -> Result<(Content, Option<String>), prost::DecodeError> {
+pub(crate) fn content(body: Bytes) -> Result<(Content, Option<String>), prost::DecodeError> {
     let batch = RecordBatch::decode(body)?;
     if batch.records.is_empty() && batch.opened.is_empty() {
         // Nobody sends nothing: it is something else, of which this schema knows no field.

@@ -29,6 +29,8 @@ mod entries;
 mod exporting;
 mod failing;
 mod forget;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keeping;
 mod manual;
 mod merge;

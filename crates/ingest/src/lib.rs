@@ -6,6 +6,8 @@
 
 mod accept;
 mod entities;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod operations;
 mod quota;
 mod service;

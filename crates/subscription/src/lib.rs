@@ -11,6 +11,8 @@ mod bootstrap;
 mod configuration;
 mod credentials;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod jwt;
 mod key_file;
 mod key_reader;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use blackbox::{
-    in_both_modes, load,
+    events, in_both_modes, load,
     oracle::{self, Endpoint, Story},
     product::{Mode, Product, Service},
     random,
@@ -27,9 +27,14 @@ use blackbox::{
 use hyper::Method;
 use serde_json::json;
 
-in_both_modes!(wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded);
+in_both_modes!(
+    wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded,
+    what_history_had_in_hand_when_it_died_goes_on_within_seconds,
+);
 
 const LONG: Duration = Duration::from_secs(120);
+/// Until history, back again, does what it was about to do: its lease of 4 s, and what a busy machine takes.
+const GOES_ON: Duration = Duration::from_secs(8);
 /// Publishers at a time, each of about 50 events a second.
 const PUBLISHERS: usize = 2;
 /// A point is passed at most so often before its program dies.
@@ -74,6 +79,28 @@ async fn wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded(mode
     assert!(verdict.is_sound(), "{verdict}");
 }
 
+/// A retry that history was about to queue, or had queued a moment ago, waits no longer than the restart and a few seconds.
+async fn what_history_had_in_hand_when_it_died_goes_on_within_seconds(mode: Mode) {
+    let mut product = Product::start(mode).await;
+    let (rest, receiver) = (product.admin(), Receiver::start().await);
+    let later = Answer::status(503).header("retry-after", "1");
+    receiver.script("/later", Script::by_attempt(vec![later, Answer::status(200)]));
+    webhooks::create_generic(&rest, &receiver.url("/later")).await;
+    for (round, point) in (1..).zip(["history.taken:1", "history.queued:1"]) {
+        let (program, publisher) = (program_of(mode, Service::History), product.publisher());
+        product.kill(program);
+        let publish = async || publisher.publish(events::run_completed(1, 1)).await.ok();
+        let publish = eventually(LONG, "an event is accepted", publish);
+        futures::join!(product.dies_at(program, point, LONG), publish);
+        let died = Instant::now();
+        product.resume(program).await;
+        receiver.wait_for("/later", 2 * round, LONG).await;
+        let took = died.elapsed();
+        println!("after {point} it goes on within {took:?}");
+        assert!(took < GOES_ON, "{point}: {took:?}");
+    }
+}
+
 /// What was done to the programs.
 struct Kills {
     deaths: Vec<Instant>,
@@ -86,7 +113,7 @@ async fn kill_everywhere(product: &mut Product, mode: Mode, receiver: &Receiver,
     let mut kills = Kills { deaths: Vec::new(), slowest: Duration::ZERO };
     for _ in 0..rounds() {
         for (point, service) in POINTS {
-            let program = if mode == Mode::Embedded { Service::Standalone } else { service };
+            let program = program_of(mode, service);
             let passes = 1 + random::bytes()[0] % PASSES;
             product.kill(program);
             kills.deaths.push(Instant::now());
@@ -99,6 +126,10 @@ async fn kill_everywhere(product: &mut Product, mode: Mode, receiver: &Receiver,
         }
     }
     kills
+}
+
+fn program_of(mode: Mode, service: Service) -> Service {
+    if mode == Mode::Embedded { Service::Standalone } else { service }
 }
 
 fn rounds() -> u32 {

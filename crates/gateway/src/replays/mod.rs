@@ -94,7 +94,7 @@ fn shown(replay: Option<v1::Replay>) -> Result<Json<Single<ReplayJson>>, Failure
 }
 
 /// What is meant, and whether it is only to be counted.
-fn asked(webhook_id: i64, mut fields: Fields) -> Result<(ReplaySelection, bool), Failure> {
+pub(crate) fn asked(webhook_id: i64, mut fields: Fields) -> Result<(ReplaySelection, bool), Failure> {
     let from: Option<Timestamp> = fields.required("from", read::time);
     let to = fields.given("to", read::time_or_null).flatten();
     let events = fields.given("events", read::texts);

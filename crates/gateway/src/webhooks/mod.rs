@@ -1,7 +1,7 @@
 //! `/webhooks`: subscriptions.
 
 mod docs;
-mod explain;
+pub(crate) mod explain;
 mod schemas;
 mod shape;
 
@@ -86,9 +86,20 @@ async fn create(
     State(services): State<Services>,
     caller: Caller,
     query: Query,
-    mut fields: Fields,
+    fields: Fields,
 ) -> Result<Response, Failure> {
     let validate_only = query.validate_only()?;
+    let request = v1::CreateWebhookRequest { validate_only, ..wanted(fields)? };
+    let made = answer(services.webhooks().create_webhook(caller.request(request))).await?;
+    if validate_only {
+        // There is no webhook that a tag could stand for.
+        return Ok(Json(Single { result: WebhookJson::from(present(made.webhook)?) }).into_response());
+    }
+    shown(StatusCode::CREATED, made.webhook)
+}
+
+/// The webhook that a body describes.
+pub(crate) fn wanted(mut fields: Fields) -> Result<v1::CreateWebhookRequest, Failure> {
     let request = v1::CreateWebhookRequest {
         name: fields.required("name", read::text),
         url: fields.required("url", read::text),
@@ -100,16 +111,10 @@ async fn create(
         headers: fields.given("headers", read::headers).unwrap_or_default(),
         filter: fields.given("filter", read::texts_or_null).unwrap_or_default(),
         inactive: !fields.given("active", read::flag).unwrap_or(true),
-        validate_only,
+        validate_only: false,
     };
     fields.read_only(&READ_ONLY);
-    fields.finish()?;
-    let made = answer(services.webhooks().create_webhook(caller.request(request))).await?;
-    if validate_only {
-        // There is no webhook that a tag could stand for.
-        return Ok(Json(Single { result: WebhookJson::from(present(made.webhook)?) }).into_response());
-    }
-    shown(StatusCode::CREATED, made.webhook)
+    fields.finish().map(|()| request)
 }
 
 /// `GET /webhooks/{id}`

@@ -79,11 +79,11 @@ impl JwtKey {
         if fits { Ok(Self::secret(text.as_bytes())) } else { Err(JwtKeyError::Secret { path: shown }) }
     }
 
-    pub(super) fn ed25519(bytes: [u8; 32]) -> Self {
+    pub(crate) fn ed25519(bytes: [u8; 32]) -> Self {
         Self::Ed25519(signature::UnparsedPublicKey::new(&signature::ED25519, bytes))
     }
 
-    pub(super) fn secret(bytes: &[u8]) -> Self {
+    pub(crate) fn secret(bytes: &[u8]) -> Self {
         Self::Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 

@@ -12,14 +12,14 @@ mod failing;
 mod instances;
 mod paging;
 mod projects;
-mod rules;
+pub(crate) mod rules;
 mod secrets;
 mod test;
 mod tokens;
 mod told;
 mod unit;
 mod update;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 

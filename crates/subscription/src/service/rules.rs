@@ -10,7 +10,7 @@ use crate::{address, failure};
 ///
 /// # Errors
 /// All mistakes at once.
-pub(super) fn check(draft: WebhookDraft, errors: Vec<FieldError>) -> Result<WebhookSpec, ApiError> {
+pub(crate) fn check(draft: WebhookDraft, errors: Vec<FieldError>) -> Result<WebhookSpec, ApiError> {
     let mut errors = errors;
     match draft.check() {
         Ok(spec) if errors.is_empty() => Ok(spec),

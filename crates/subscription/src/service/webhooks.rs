@@ -87,7 +87,7 @@ impl Service {
     }
 }
 
-fn draft(request: CreateWebhookRequest) -> WebhookDraft {
+pub(crate) fn draft(request: CreateWebhookRequest) -> WebhookDraft {
     let header = |header: v1::CustomHeader| CustomHeader { name: header.name, value: header.value };
     WebhookDraft {
         name: request.name,

@@ -11,6 +11,8 @@ use super::{
 
 /// A thousand webhooks take about a third of it.
 pub(super) const MAX_BYTES: usize = 1 << 20;
+/// So many mistakes are told. A file with one thing wrong throughout has thousands, and nobody reads them.
+const TOLD: usize = 100;
 
 /// Looks an environment variable up.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
@@ -52,7 +54,7 @@ pub(super) struct Wanted {
     pub(super) lines: Vec<(&'static str, usize)>,
 }
 
-/// The webhooks of a file, or every mistake in it, by line.
+/// The webhooks of a file, or the mistakes in it, by line: all of them, up to [`TOLD`].
 pub(super) fn read(bytes: &[u8], environment: Environment<'_>) -> Result<Vec<Wanted>, Vec<Mistake>> {
     let text = text(bytes).map_err(|mistake| vec![mistake])?;
     let root = yaml::parse(text)?;
@@ -63,6 +65,12 @@ pub(super) fn read(bytes: &[u8], environment: Environment<'_>) -> Result<Vec<Wan
         return Ok(webhooks);
     }
     mistakes.sort_by_key(|mistake| mistake.line);
+    if mistakes.len() > TOLD {
+        let more = mistakes.len() - TOLD;
+        mistakes.truncate(TOLD);
+        let line = mistakes.last().map_or(1, |mistake| mistake.line);
+        mistakes.push(Mistake::new(line, format!("and {more} more mistakes from here on; mend these first")));
+    }
     Err(mistakes)
 }
 
@@ -270,6 +278,13 @@ webhooks:
                 assert!(!found.contains("hunter"), "{title}: {found}");
             }
         }
+    }
+
+    #[test]
+    fn of_many_mistakes_the_first_are_told_and_how_many_there_are() {
+        let told = mistakes(format!("webhooks:\n{}", "- x: 1\n".repeat(60)).as_bytes());
+        assert_eq!(told.len(), TOLD + 1);
+        assert!(told[TOLD].ends_with("and 140 more mistakes from here on; mend these first"), "{}", told[TOLD]);
     }
 
     #[test]

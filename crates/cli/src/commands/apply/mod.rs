@@ -35,6 +35,14 @@ use self::{
 use super::token::Server;
 use crate::out::{complain, escape, say};
 
+/// How many webhooks a file has, or its mistakes by line, for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn webhooks_of(bytes: &[u8]) -> Result<usize, Vec<(usize, String)>> {
+    let environment = |_: &str| Ok("https://example.com/hook".to_owned());
+    let told = |mistakes: Vec<Mistake>| mistakes.into_iter().map(|mistake| (mistake.line, mistake.text)).collect();
+    file::read(bytes, &environment).map(|webhooks| webhooks.len()).map_err(told)
+}
+
 /// The status of `--exit-code` if something would change, as that of `git diff --exit-code` and `terraform plan`.
 const DIFFERENCE: u8 = 2;
 

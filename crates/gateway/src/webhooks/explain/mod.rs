@@ -30,7 +30,7 @@ use crate::{
 const WAYS: [&str; 3] = ["event_id", "event", "payload"];
 
 /// The event that is asked about.
-enum Asked {
+pub(crate) enum Asked {
     /// One in history.
     Past(Uuid),
     /// The sample of a type; 0: in the project that samples have.
@@ -113,7 +113,7 @@ async fn explain(
 }
 
 /// What is asked about; there is always something where there is no mistake.
-fn asked(mut fields: Fields) -> Result<Option<Asked>, Failure> {
+pub(crate) fn asked(mut fields: Fields) -> Result<Option<Asked>, Failure> {
     let given: Vec<&str> = WAYS.into_iter().filter(|way| fields.has(way)).collect();
     match given.as_slice() {
         [] => WAYS.iter().for_each(|way| fields.fault(way, "one of event_id, event and payload is required")),
