@@ -23,6 +23,7 @@
 //! | [`outage`] | PostgreSQL away for a while under load |
 //! | [`schedule`] | retries on time while many deliveries wait |
 //! | [`webhooks`], [`history`] | what REST shows of them |
+//! | [`clock`] | a wall clock for programs under test that is set while they run |
 //! | [`signature`] | the receiver's side of signing |
 
 use std::{
@@ -34,6 +35,7 @@ use std::{
 };
 
 pub mod browser;
+pub mod clock;
 pub mod collector;
 pub mod events;
 pub mod grpc;

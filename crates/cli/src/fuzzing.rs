@@ -10,7 +10,8 @@ use crate::commands::apply;
 /// # Panics
 /// If a mistake is told of a line that is not there.
 pub fn apply_file(bytes: &[u8]) -> Result<usize, String> {
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+    // For YAML a carriage return ends a line too.
+    let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
     apply::webhooks_of(bytes).map_err(|mistakes| {
         assert!(!mistakes.is_empty(), "refused without a reason");
         for (line, text) in &mistakes {

@@ -13,7 +13,7 @@ use std::{
 
 use broker::Lane;
 use bytes::Bytes;
-use domain::{Clock, ErrorClass};
+use domain::{Clock, ErrorClass, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,10 @@ const EVERY: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_millis(100);
 /// How long a delivery waits for its webhook to be activated.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far a clock must have been set back to be noticed.
+const NOTICED: Duration = Duration::from_secs(1);
+/// How far the clocks of other programs may be ahead of this one's, their leases included.
+const AHEAD: Duration = Duration::from_secs(2 * LEASE.as_secs());
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
 /// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
@@ -53,6 +57,27 @@ pub(crate) struct Release {
     pub(crate) queueing: Queueing,
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Notices that the wall clock was set back.
+struct Watch {
+    wall: Timestamp,
+    seen_at: Instant,
+    /// Whether it may have been, since what it stood at was last acted upon. Nobody knows of the time before the start.
+    doubtful: bool,
+}
+
+impl Watch {
+    fn new(now: Timestamp) -> Self {
+        Self { wall: now, seen_at: Instant::now(), doubtful: true }
+    }
+
+    fn was_set_back(&mut self, now: Timestamp) -> bool {
+        let expected = self.wall.plus(self.seen_at.elapsed());
+        self.doubtful |= expected.since(now) > NOTICED;
+        (self.wall, self.seen_at) = (now, Instant::now());
+        self.doubtful
+    }
 }
 
 /// When more may be released; the later ones come first.
@@ -102,7 +127,11 @@ impl Release {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut troubled = false;
         let mut all_deleted_at = Instant::now();
+        let mut watch = Watch::new(self.clock.now());
         loop {
+            if watch.was_set_back(self.clock.now()) {
+                watch.doubtful = self.mend_waits().await.is_err();
+            }
             let all_deleted = all_deleted_at.elapsed() >= ALL_DELETED_EVERY;
             if all_deleted {
                 all_deleted_at = Instant::now();
@@ -141,6 +170,16 @@ impl Release {
             self.release_tests(version).await?;
         }
         refreshed.map(|()| more)
+    }
+
+    /// What was written while the clock was ahead would wait for longer than it should by as much.
+    async fn mend_waits(&self) -> Result<(), StoreError> {
+        let tolerance = i64::try_from(AHEAD.as_micros()).unwrap_or(i64::MAX);
+        let mended = self.store.clock_was_set_back(self.clock.now().as_micros(), tolerance).await?;
+        if mended > 0 {
+            tracing::warn!(deliveries = mended, "the clock was ahead; what was to wait by it waits from now on");
+        }
+        Ok(())
     }
 
     async fn end_deleted(&self, all: bool) -> Result<(), Trouble> {
@@ -281,5 +320,25 @@ fn is_well(held: Held, newest: &NewestAttempt) -> bool {
     match held {
         Held::Failing => newest.delivered(),
         _ => newest.made && Duration::from_micros(newest.duration_us.unsigned_abs()) < domain::SLOW_AFTER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_is_noticed_once() {
+        let at = Timestamp::from_micros(1_000_000_000);
+        let mut watch = Watch::new(at);
+        assert!(watch.was_set_back(at), "nobody knows of before");
+        watch.doubtful = false;
+        tokio::time::advance(EVERY).await;
+        assert!(!watch.was_set_back(at.plus(EVERY)));
+        assert!(!watch.was_set_back(at.plus(EVERY * 100)), "it was set forward");
+        assert!(watch.was_set_back(at), "it was set back");
+        assert!(watch.was_set_back(at), "nothing was done about it");
+        watch.doubtful = false;
+        assert!(!watch.was_set_back(at));
     }
 }

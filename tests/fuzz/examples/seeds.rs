@@ -11,7 +11,8 @@ fn main() -> std::io::Result<()> {
         for (index, seed) in (target.seeds)().iter().enumerate() {
             fs::write(corpus.join(index.to_string()), seed)?;
         }
-        let mut words = String::new();
+        // An empty file is refused.
+        let mut words = "# What inputs are made of.\n".to_owned();
         for word in target.words {
             let escaped: String = word.bytes().fold(String::new(), |mut text, byte| {
                 let _ = write!(text, "\\x{byte:02x}");

@@ -8,6 +8,7 @@ use super::{
     launch::{Placement, Ports},
 };
 use crate::{
+    clock::Clock,
     random,
     receiver::Authority,
     run,
@@ -49,6 +50,15 @@ impl Preparation {
     #[must_use]
     pub fn unset(mut self, key: &str) -> Self {
         self.settings.unset(key);
+        self
+    }
+
+    /// Has all programs go by this clock; the servers do not.
+    #[must_use]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        for (name, value) in clock.environment() {
+            self.settings.set_environment(name, value);
+        }
         self
     }
 

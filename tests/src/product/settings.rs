@@ -8,6 +8,8 @@ pub struct Settings {
     values: BTreeMap<String, String>,
     /// Not to be given although the harness would.
     unset: Vec<String>,
+    /// Environment variables beside the configuration.
+    environment: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
@@ -24,6 +26,11 @@ impl Settings {
     /// Gives `key` a value.
     pub fn set(&mut self, key: &str, value: &str) {
         self.values.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Gives the program an environment variable that is no configuration.
+    pub(super) fn set_environment(&mut self, name: &'static str, value: String) {
+        self.environment.insert(name, value);
     }
 
     /// Whether the test has decided about `key`.
@@ -50,6 +57,7 @@ impl Settings {
     }
 
     pub(super) fn apply(&self, command: &mut Command) {
+        command.envs(&self.environment);
         for (key, value) in &self.values {
             command.env(format!("TESTMO_WEBHOOKS__{}", key.to_uppercase().replace('.', "__")), value);
         }

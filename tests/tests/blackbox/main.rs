@@ -9,6 +9,7 @@ mod backup;
 mod bench;
 mod broken;
 mod chat;
+mod clock;
 mod command_line;
 mod console;
 mod crashes;

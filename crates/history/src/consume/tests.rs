@@ -150,6 +150,10 @@ impl Store for Silent {
         Err(NOTHING)
     }
 
+    async fn clock_was_set_back(&self, _: i64, _: i64) -> Result<u64, StoreError> {
+        Err(NOTHING)
+    }
+
     async fn hold_overdue(&self, _: i64, _: i64, _: i64) -> Result<u64, StoreError> {
         Err(NOTHING)
     }

@@ -83,6 +83,7 @@ contract! {
     release::each_delivery_is_taken_with_its_own_body,
     release::waits_of_webhooks_and_long_waits_are_found,
     timed::a_timed_hold_is_taken_when_its_time_has_come,
+    timed::what_was_to_wait_by_a_clock_that_was_ahead_waits_from_now_on,
     timed::an_attempt_may_leave_its_next_one_here,
     timed::what_was_queued_again_counts_until_something_is_heard_of_it,
     timed::what_is_overdue_elsewhere_is_held,

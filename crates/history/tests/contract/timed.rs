@@ -114,3 +114,24 @@ pub(crate) async fn what_is_overdue_elsewhere_is_held(store: Any) {
     }
     assert_eq!(webhooks().await, [3]);
 }
+
+pub(crate) async fn what_was_to_wait_by_a_clock_that_was_ahead_waits_from_now_on(store: Any) {
+    // Written when the clock stood at 3600, to be taken 7 later; and one that was written in its time.
+    let failed = |started_at, next_due_at| {
+        let next_held = Some(HoldReason::RetryAfter);
+        What::Attempt(Box::new(Attempt { started_at, next_due_at, next_held, ..Attempt::default() }))
+    };
+    store.record([of(1, failed(3600, 3607)), of(2, failed(90, 120))].into()).await.unwrap();
+    assert_eq!(store.clock_was_set_back(100, 5000).await.unwrap(), 0, "it may be another clock that is ahead");
+    assert_eq!(store.clock_was_set_back(100, 50).await.unwrap(), 1);
+    let take = TakeHeld { held: Held::UntilTime, ..TAKE };
+    let taken = async |now| store.take_held(&[1], TakeHeld { now, leased_until: 9000, ..take }).await.unwrap();
+    assert!(taken(106).await.is_empty());
+    assert_eq!(taken(107).await.len(), 1);
+    assert_eq!(taken(120).await.len(), 1);
+    // A lease that was taken while the clock was ahead.
+    assert!(taken(1000).await.is_empty());
+    assert_eq!(store.clock_was_set_back(1000, 50).await.unwrap(), 2);
+    assert!(taken(1049).await.is_empty());
+    assert_eq!(taken(1050).await.len(), 2);
+}

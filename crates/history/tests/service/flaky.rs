@@ -161,6 +161,10 @@ impl Store for Flaky {
         self.store.held_since(before, limit).await
     }
 
+    async fn clock_was_set_back(&self, now: i64, tolerance: i64) -> Result<u64, StoreError> {
+        self.store.clock_was_set_back(now, tolerance).await
+    }
+
     async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
         self.store.hold_overdue(before, now, limit).await
     }

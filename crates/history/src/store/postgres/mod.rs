@@ -321,6 +321,10 @@ impl Store for Postgres {
         self.run(release::held_since(&self.pools.near, before, limit)).await
     }
 
+    async fn clock_was_set_back(&self, now: i64, tolerance: i64) -> Result<u64, StoreError> {
+        self.run(release::clock_was_set_back(&self.pools.near, now, tolerance)).await
+    }
+
     async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
         self.run(release::hold_overdue(&self.pools.near, before, now, limit)).await
     }

@@ -188,6 +188,20 @@ pub(super) async fn held_since(pool: &PgPool, before: i64, limit: i64) -> Result
 }
 
 /// Without an index of its own: it is asked for rarely, and writing one would cost every delivery.
+pub(super) async fn clock_was_set_back(pool: &PgPool, now: i64, tolerance: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pending SET due_at = due_at - greatest(0, since - $1), since = least(since, $1), \
+         leased_until = least(leased_until, $2), not_before = least(not_before, $2) \
+         WHERE delivery_id = ANY(ARRAY(SELECT delivery_id FROM pending \
+         WHERE state = 2 AND (since > $2 OR leased_until > $2 OR not_before > $2) ORDER BY delivery_id FOR UPDATE))",
+    )
+    .bind(now)
+    .bind(now.saturating_add(tolerance))
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 pub(super) async fn hold_overdue(pool: &PgPool, before: i64, now: i64, limit: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE pending SET state = $1, hold_reason = $2, leased_until = 0, not_before = $3 \

@@ -238,6 +238,10 @@ impl Store for Sqlite {
         release::held_since(&self.readers, before, limit).await.map_err(|error| self.failed(error))
     }
 
+    async fn clock_was_set_back(&self, now: i64, tolerance: i64) -> Result<u64, StoreError> {
+        self.writer.run(|answer| Job::ClockWasSetBack { now, tolerance, answer }).await
+    }
+
     async fn hold_overdue(&self, before: i64, now: i64, limit: i64) -> Result<u64, StoreError> {
         self.writer.run(|answer| Job::HoldOverdue { before, now, limit, answer }).await
     }

@@ -232,6 +232,23 @@ pub(super) async fn held_since(readers: &SqlitePool, before: i64, limit: i64) ->
 }
 
 /// Without an index of its own: it is asked for rarely, and writing one would cost every delivery.
+pub(super) async fn clock_was_set_back(
+    connection: &mut SqliteConnection,
+    now: i64,
+    tolerance: i64,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE pending SET due_at = due_at - max(0, since - ?1), since = min(since, ?1), \
+         leased_until = min(leased_until, ?2), not_before = min(not_before, ?2) \
+         WHERE state = 2 AND (since > ?2 OR leased_until > ?2 OR not_before > ?2)",
+    )
+    .bind(now)
+    .bind(now.saturating_add(tolerance))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 pub(super) async fn hold_overdue(
     connection: &mut SqliteConnection,
     before: i64,

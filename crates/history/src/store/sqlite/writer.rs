@@ -42,6 +42,7 @@ pub(super) enum Job {
     CancelReplay { id: Uuid, reason: String, answer: Answer<bool> },
     AdvanceReplay { step: Step, answer: Answer<bool> },
     Settle { leases: Vec<Lease>, queued: bool, answer: Answer<()> },
+    ClockWasSetBack { now: i64, tolerance: i64, answer: Answer<u64> },
     HoldOverdue { before: i64, now: i64, limit: i64, answer: Answer<u64> },
     ForgetClaims { before: i64, limit: i64, answer: Answer<u64> },
     ForgetCounts { before: i64, limit: i64, answer: Answer<u64> },
@@ -74,6 +75,7 @@ impl Job {
             Self::TakeHeld { .. }
             | Self::TakeTests { .. }
             | Self::AdvanceReplay { .. }
+            | Self::ClockWasSetBack { .. }
             | Self::HoldOverdue { .. }
             | Self::ForgetClaims { .. }
             | Self::ForgetCounts { .. }
@@ -98,6 +100,9 @@ impl Job {
             Self::AdvanceReplay { step, .. } => replays::advance(connection, step).await.map(Done::Flag),
             Self::Settle { leases, queued, .. } => {
                 release::settle(connection, leases, *queued).await.map(|()| Done::Nothing)
+            }
+            Self::ClockWasSetBack { now, tolerance, .. } => {
+                release::clock_was_set_back(connection, *now, *tolerance).await.map(Done::Count)
             }
             Self::HoldOverdue { before, now, limit, .. } => {
                 release::hold_overdue(connection, *before, *now, *limit).await.map(Done::Count)
@@ -138,7 +143,8 @@ impl Job {
                 drop(answer.send(Ok(flag)));
             }
             (
-                Self::HoldOverdue { answer, .. }
+                Self::ClockWasSetBack { answer, .. }
+                | Self::HoldOverdue { answer, .. }
                 | Self::ForgetClaims { answer, .. }
                 | Self::ForgetCounts { answer, .. },
                 Done::Count(count),
@@ -160,7 +166,8 @@ impl Job {
             Self::Retry { answer, .. } => drop(answer.send(Err(error))),
             Self::StartReplay { answer, .. } => drop(answer.send(Err(error))),
             Self::CancelReplay { answer, .. } | Self::AdvanceReplay { answer, .. } => drop(answer.send(Err(error))),
-            Self::HoldOverdue { answer, .. }
+            Self::ClockWasSetBack { answer, .. }
+            | Self::HoldOverdue { answer, .. }
             | Self::ForgetClaims { answer, .. }
             | Self::ForgetCounts { answer, .. } => drop(answer.send(Err(error))),
         }
