@@ -78,7 +78,17 @@ fn every_image_can_be_built_of_what_is_there() {
         let stage = stage.split("\nFROM ").next().expect("a part");
         assert!(stage.contains("USER 10001:10001"), "{name} does not run as root");
     }
-    for copied in ["Cargo.toml", "Cargo.lock", "crates", "proto", "tests/Cargo.toml", "tests/src", "tests/benches"] {
+    for copied in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "crates",
+        "proto",
+        "tests/Cargo.toml",
+        "tests/src",
+        "tests/benches",
+        "tests/fuzz/Cargo.toml",
+        "tests/fuzz/src",
+    ] {
         assert!(
             text(".dockerignore").lines().any(|line| line == format!("!{copied}")),
             "{copied} is not sent to Docker"
