@@ -24,6 +24,7 @@
 //! | [`schedule`] | retries on time while many deliveries wait |
 //! | [`webhooks`], [`history`] | what REST shows of them |
 //! | [`clock`] | a wall clock for programs under test that is set while they run |
+//! | [`disk`] | a small disk that tests fill |
 //! | [`signature`] | the receiver's side of signing |
 
 use std::{
@@ -37,6 +38,7 @@ use std::{
 pub mod browser;
 pub mod clock;
 pub mod collector;
+pub mod disk;
 pub mod events;
 pub mod grpc;
 pub mod history;

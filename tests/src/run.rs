@@ -29,6 +29,9 @@ for file in "$0"/groups/*; do
     done
     kill -s KILL -- "-${file##*/}" 2>/dev/null
 done
+for disk in "$0"/disk-*; do
+    [ -e "$disk" ] && { umount --lazy "$disk" || sudo -n umount --lazy "$disk"; } 2>/dev/null
+done
 rm -rf "$0"
 "#;
 

@@ -341,7 +341,7 @@ impl Product {
     async fn take_tokens(&mut self) {
         match self.mode {
             Mode::Embedded => {
-                let data = self.folder.join("data");
+                let data = PathBuf::from(self.setting(Service::Standalone, "data.dir").expect("a data folder"));
                 self.admin_token = read_secret(&data.join("admin.token"));
                 self.publisher_token = read_secret(&data.join("publisher.token"));
             }

@@ -15,7 +15,7 @@ use std::{
 use url::Url;
 
 use super::{blocking, complete, installed, on_path};
-use crate::{ports, process::Process, random, receiver::Authority, run, wait::blocking_eventually};
+use crate::{disk::Disk, ports, process::Process, random, receiver::Authority, run, wait::blocking_eventually};
 
 const READY: Duration = Duration::from_secs(60);
 
@@ -111,6 +111,12 @@ impl Postgres {
         Self::start_as(Own::create(), "")
     }
 
+    /// Starts a server with its files on a disk of its own.
+    #[must_use]
+    pub fn start_on(disk: &Disk) -> Self {
+        Self::start_as(Own::create_in(disk.folder("postgres")), "")
+    }
+
     /// Starts a server whose addresses are for clients that speak TLS and trust nobody but this authority.
     #[must_use]
     pub fn start_with_tls(authority: &Authority) -> Self {
@@ -154,6 +160,29 @@ impl Postgres {
         self.own_mut().process.take().expect("PostgreSQL runs").kill();
     }
 
+    /// Starts it again if it has ended by itself, as what supervises it would.
+    pub fn resume_if_ended(&mut self) -> bool {
+        let own = self.own_mut();
+        let ended = own.process.as_mut().is_some_and(|process| process.ended().is_some());
+        if ended {
+            own.process = None;
+            self.resume();
+        }
+        ended
+    }
+
+    /// What `pg_amcheck` finds wrong with tables and indexes of all databases; nothing is.
+    #[must_use]
+    pub fn faults(&self) -> String {
+        let own = self.own.as_ref().expect("a server that the harness has started; unset DATABASE_URL");
+        let mut command = own.command("pg_amcheck");
+        command.args(["--all", "--install-missing", "--heapallindexed", "--username=testmo", "--host=127.0.0.1"]);
+        let output = command.arg(format!("--port={}", own.port)).stdin(Stdio::null()).output();
+        let output = output.expect("pg_amcheck, which comes with PostgreSQL");
+        let told = [output.stdout, output.stderr].concat();
+        if output.status.success() { String::new() } else { String::from_utf8_lossy(&told).into_owned() }
+    }
+
     /// Starts it again on the same data and port.
     pub fn resume(&mut self) {
         let own = self.own_mut();
@@ -195,9 +224,12 @@ impl Drop for Postgres {
 
 impl Own {
     fn create() -> Self {
+        Self::create_in(run::folder("postgres"))
+    }
+
+    fn create_in(folder: PathBuf) -> Self {
         let programs = newest_programs();
         let user = other_user();
-        let folder = run::folder("postgres");
         if let Some((uid, gid)) = user {
             chown(&folder, Some(uid), Some(gid)).expect("root may give the folder to PostgreSQL's user");
         }

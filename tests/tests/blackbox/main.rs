@@ -16,6 +16,7 @@ mod crashes;
 mod delivery;
 mod demo;
 mod deployment;
+mod disk;
 mod duplicates;
 mod explain;
 mod export;
