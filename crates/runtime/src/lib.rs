@@ -7,6 +7,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod auth;
 pub mod config;
+mod connections;
 mod credential;
 mod descriptors;
 mod dns;
@@ -15,6 +16,7 @@ mod failure;
 mod follow;
 mod grpc;
 mod health;
+mod http;
 mod probe;
 mod program;
 mod service;
