@@ -5,6 +5,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod admission;
 mod auth;
 pub mod config;
 mod connections;
@@ -25,6 +26,7 @@ mod telemetry;
 mod tls;
 mod traces;
 
+pub use admission::{admitted, for_callers, for_services, merged};
 pub use auth::{Authenticator, RemoteAuthenticator, caller};
 pub use credential::{CredentialError, ServiceCredential};
 pub use dns::{Resolver, SystemResolver};
