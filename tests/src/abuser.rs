@@ -23,7 +23,7 @@ use tokio::{
 use crate::{frames::kind, wait::pause};
 
 /// Between two connections of a flood: its frames are to cost something, not its handshakes.
-const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN: Duration = Duration::from_millis(250);
 /// An answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(60);
 

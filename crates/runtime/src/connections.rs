@@ -28,6 +28,9 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 const OPENING: Duration = Duration::from_secs(10);
 /// How long a connection may be without a byte in either direction. Clients of gRPC are asked for one every 10 s.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Reads that find something, one after the other, before others have their turn: a flood of small frames would otherwise
+/// be worked on for as long as tokio permits, which is tens of thousands of them.
+const TURN: u8 = 4;
 /// After there was no descriptor left for a connection.
 const SCARCE: Duration = Duration::from_millis(100);
 /// Connections of one listener at once, if there are descriptors for so many.
@@ -186,6 +189,8 @@ pub(crate) struct Connection {
     /// Bytes that are missing until the client has begun to speak.
     greeting: usize,
     patience: Patience,
+    /// Reads in this turn.
+    reads: u8,
     alarm: Pin<Box<Sleep>>,
 }
 
@@ -193,7 +198,7 @@ impl Connection {
     fn new(stream: TcpStream, place: Place, greeting: usize, patience: Patience) -> Self {
         let opened = Instant::now();
         let alarm = Box::pin(tokio::time::sleep_until(opened + patience.opening));
-        Self { stream, place, opened, greeting, patience, alarm }
+        Self { stream, place, opened, greeting, patience, reads: 0, alarm }
     }
 
     /// Who is at the other end.
@@ -250,8 +255,14 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.reads >= TURN {
+            this.reads = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        this.reads = if polled.is_ready() { this.reads + 1 } else { 0 };
         this.heard(buffer.filled().len() - before);
         this.settle(polled, context)
     }

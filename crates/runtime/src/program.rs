@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, pin::pin, time::Duration};
 
 use axum::Router;
 use futures::future::BoxFuture;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -84,12 +84,12 @@ impl Listeners {
     ///
     /// # Errors
     /// An address that cannot be listened on, or a certificate that cannot be used.
-    pub async fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
+    pub fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
         descriptors::raise_limit();
         Ok(Self {
-            http: if http { Some(listen!(config, http).await?) } else { None },
-            grpc: if grpc { Some(listen!(config, grpc).await?) } else { None },
-            admin: listen!(config, admin).await?,
+            http: if http { Some(listen!(config, http)?) } else { None },
+            grpc: if grpc { Some(listen!(config, grpc)?) } else { None },
+            admin: listen!(config, admin)?,
         })
     }
 
@@ -115,7 +115,7 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-async fn listen(
+fn listen(
     section: &str,
     key: &'static str,
     address: SocketAddr,
@@ -124,9 +124,20 @@ async fn listen(
 ) -> Result<Listener, ProgramError> {
     let certificate = Certificate::read(section, cert_file, key_file);
     let certificate = certificate.map_err(|(key, reason)| ProgramError::Certificate { key, reason })?;
-    let tcp = TcpListener::bind(address).await.map_err(|source| ProgramError::Listen { key, address, source })?;
+    let tcp = bind(address).map_err(|source| ProgramError::Listen { key, address, source })?;
     Ok(Listener { tcp, certificate })
 }
+
+/// As `TcpListener::bind`, but for the queue: where many connect at once, whoever finds no room tries again a second later.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// Connections that wait to be accepted; the operating system may have a lower limit (`net.core.somaxconn`).
+const QUEUE: u32 = 8_192;
 
 /// The services of a process, ready to be served.
 pub struct Program {
@@ -191,7 +202,7 @@ const GREETING: usize = 24 + 9;
 /// How often a client of gRPC is asked whether it is there, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Calls of one connection at once. Where none is given, tonic has no limit.
-const STREAMS: u32 = 1_000;
+const STREAMS: u32 = 256;
 /// The headers of a call, in bytes.
 const HEADER_BYTES: u32 = 16 << 10;
 /// Calls of one connection that were reset before they were looked at, and those that broke the protocol. Beyond it the

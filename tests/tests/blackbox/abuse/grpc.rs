@@ -1,17 +1,21 @@
 //! Calls of gRPC whose messages are too much.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
-use blackbox::abuser::{Tally, call};
+use blackbox::{
+    abuser::{Tally, call},
+    load::open_loop,
+};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::join_all, stream};
 use http_body_util::{Full, StreamBody};
 use hyper::{
     Request,
     body::{Body, Frame},
+    header::HeaderValue,
 };
 
-use super::{Kind, Target, http::bomb};
+use super::{Kind, SOON, Target, http::bomb};
 
 const PUBLISH: &str = "/testmo.webhooks.v1.Events/Publish";
 /// Messages that do not end, at once; together they would be 470 MiB.
@@ -47,7 +51,7 @@ pub(super) fn kinds() -> Vec<Kind> {
 
 fn request<B: Body>(target: &Target, token: &str, body: B) -> Request<B> {
     let request = Request::post(format!("http://{}{PUBLISH}", target.grpc)).header("te", "trailers");
-    let request = request.header("content-type", "application/grpc").header("grpc-encoding", "gzip");
+    let request = request.header("content-type", "application/grpc");
     request.header("authorization", format!("Bearer {token}")).body(body).expect("a request")
 }
 
@@ -67,7 +71,9 @@ async fn compressed(target: Target, tally: Tally) {
     let message = Bytes::from([&[1], &length.to_be_bytes()[..], &bomb].concat());
     loop {
         let body = Full::new(message.clone());
-        tally.add(call(target.grpc, request(&target, &target.publisher_token, body)).await);
+        let mut request = request(&target, &target.publisher_token, body);
+        request.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
+        tally.add(call(target.grpc, request).await);
     }
 }
 
@@ -80,7 +86,6 @@ async fn hoard(target: Target, tally: Tally) {
         let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece))).chain(stream::pending());
         tally.add(call(target.grpc, request(&target, "tmwh_nobody", StreamBody::new(frames))).await);
     };
-    loop {
-        join_all((0..HOARD).map(|_| one())).await;
-    }
+    // It is memory that they are to cost.
+    open_loop(2, SOON, Duration::ZERO, async |_, _| drop(join_all((0..HOARD).map(|_| one())).await)).await;
 }

@@ -102,13 +102,11 @@ async fn abuse_disturbs_nobody_else(mode: Mode) {
     let (publisher, rest) = (product.publisher(), product.admin());
     let mut ordinary = Ordinary { publisher, rest, receiver: &receiver, path: "/in", accepted: HashMap::new() };
     ordinary.work(CALM).await;
-    let mut before = ordinary.work(CALM).await;
+    let before = ordinary.work(CALM).await;
     let (memory, descriptors) = (product.resident_all(), product.descriptors_all());
     let mut rows = Vec::new();
     for kind in kinds() {
-        let row = suffer(kind, &product, &mut ordinary, before, &memory).await;
-        before = row.before;
-        rows.push(row);
+        rows.push(suffer(kind, &product, &mut ordinary, before, &memory).await);
     }
     for row in &mut rows {
         settle(row).await;
@@ -143,6 +141,7 @@ async fn suffer(
         let (during, held) = tokio::join!(ordinary.work(WINDOW), watch(product));
         peak = peak.max(held);
         tried += 1;
+        println!("{}: {during}, {before} before, {} MiB; {}", kind.name, held >> 20, abuser.tally);
         if during.at_most_twice(&before, FLOOR) || tried == TRIES {
             break (abuser, during);
         }

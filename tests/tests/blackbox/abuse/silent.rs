@@ -5,6 +5,7 @@ use std::time::Duration;
 use blackbox::{
     abuser::{Tally, ask, linger},
     frames,
+    load::open_loop,
 };
 use bytes::Bytes;
 use futures::{
@@ -26,7 +27,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     vec![
         Kind {
             name: "slow heads and bodies, connections that say nothing",
-            answers: &["408", "closed"],
+            answers: &["408", "400", "closed"],
             refused: true,
             lasting: Some(SLOW * 6),
             abuse: |target, tally| slow(target, tally).boxed_local(),
@@ -67,5 +68,13 @@ async fn slow(target: Target, tally: Tally) {
 
 async fn idle(Target { http, grpc, .. }: Target, tally: Tally) {
     let address = |number: usize| if number.is_multiple_of(2) { http } else { grpc };
-    join_all((0..IDLE).map(|number| linger(address(number), Bytes::new(), UNHEARD, tally.clone()))).await;
+    let mut opened = Vec::new();
+    open_loop(100, Duration::from_secs(1), Duration::ZERO, async |_, _| {
+        for _ in 0..IDLE / 100 {
+            let idle = linger(address(opened.len()), Bytes::new(), UNHEARD, tally.clone());
+            opened.push(blackbox::spawn(idle));
+        }
+    })
+    .await;
+    join_all(opened).await;
 }
