@@ -30,7 +30,7 @@ const OPENING: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 /// Reads that find something, one after the other, before others have their turn: a flood of small frames would otherwise
 /// be worked on for as long as tokio permits, which is tens of thousands of them.
-const TURN: u8 = 4;
+const TURN: u8 = 1;
 /// After there was no descriptor left for a connection.
 const SCARCE: Duration = Duration::from_millis(100);
 /// Connections of one listener at once, if there are descriptors for so many.
