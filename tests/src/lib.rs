@@ -16,6 +16,8 @@
 //! | [`product`] | the programs under test, in embedded or distributed mode |
 //! | [`prometheus`] | who watches a product |
 //! | [`rest`], [`grpc`], [`publisher`], [`browser`] | clients |
+//! | [`abuser`], [`frames`] | abuse of the product's listeners, in HTTP/2 byte by byte |
+//! | [`ordinary`] | how long an ordinary client has to wait meanwhile |
 //! | [`collector`] | where traces are told |
 //! | [`jwt`] | tokens as Testmo core signs them |
 //! | [`events`], [`load`] | events to publish; events published all the time |
@@ -35,16 +37,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod abuser;
 pub mod browser;
 pub mod clock;
 pub mod collector;
 pub mod disk;
 pub mod events;
+pub mod frames;
 pub mod grpc;
 pub mod history;
 pub mod jwt;
 pub mod load;
 pub mod oracle;
+pub mod ordinary;
 pub mod outage;
 pub mod ports;
 pub mod process;

@@ -66,6 +66,13 @@ impl Process {
         kibibytes.unwrap_or_else(|| panic!("no VmRSS in {path}")) * 1024
     }
 
+    /// Files and connections that it has open now.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.id());
+        fs::read_dir(&path).unwrap_or_else(|error| panic!("{} has no {path}: {error}", self.name)).count()
+    }
+
     /// How it ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {

@@ -74,8 +74,21 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(ErrorCode::UnsupportedMediaType, "the content type is not JSON; send application/json"))
 }
 
+/// Not compressed: a few bytes could stand for any number of them.
+fn must_be_plain(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ErrorCode::UnsupportedMediaType,
+        "the body is compressed; send it as it is, without content-encoding",
+    ))
+}
+
 /// All of a body, within bounds of size and time.
 pub(crate) async fn read(request: Request) -> Result<Bytes, Failure> {
+    must_be_plain(request.headers())?;
     let body = Limited::new(request.into_body(), LIMIT).collect();
     match tokio::time::timeout(PATIENCE, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -54,6 +54,8 @@ mod sweep;
 
 /// Largest request of the dispatcher: a batch of events with their bodies.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
+/// What is asked of history is at most this large, encoded: filters, ids, a cursor.
+const MAX_QUESTION_BYTES: usize = 256 << 10;
 
 /// What history works with.
 pub struct Parts {
@@ -93,7 +95,7 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         queueing: queueing.clone(),
         clock: Arc::clone(&parts.clock),
         metrics,
-        credential: parts.credential,
+        credential: parts.credential.clone(),
     };
     let history = api::HistoryService {
         store: parts.store,
@@ -103,8 +105,10 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Routes {
         exporting: exporting::Exporting::new(tasks.clone()),
         clock: parts.clock,
     };
-    Routes::new(RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(HistoryServer::new(history))
+    let recording = RecordingServer::new(recording).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let recording = runtime::for_services(Routes::new(recording), &parts.credential);
+    let history = HistoryServer::new(history).max_decoding_message_size(MAX_QUESTION_BYTES);
+    runtime::merged(recording, [Routes::new(history)])
 }
 
 /// What goes on by itself.

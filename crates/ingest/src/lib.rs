@@ -43,10 +43,11 @@ pub struct Parts {
 #[must_use]
 pub fn start(parts: Parts, publishing: Publishing, tasks: &Tasks) -> Routes {
     operations::watch(Arc::clone(&parts.broker), tasks);
+    let authenticator = Arc::clone(&parts.authenticator);
     let parts = Arc::new(parts);
     let operations = OperationsServer::new(operations::ParkedMessages::new(Arc::clone(&parts)));
     // Beyond the batch: what is too large by a mistake gets our own words, not tonic's.
     let server =
         EventsServer::new(service::Ingest::new(parts, publishing)).max_decoding_message_size(2 * MAX_BATCH_BYTES);
-    Routes::new(server).add_service(operations)
+    runtime::for_callers(Routes::new(server).add_service(operations), &authenticator)
 }

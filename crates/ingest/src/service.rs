@@ -57,7 +57,7 @@ impl Ingest {
     }
 
     async fn caller<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
-        let caller = runtime::caller(&*self.parts.authenticator, request.metadata()).await?;
+        let caller = runtime::admitted(&*self.parts.authenticator, request.extensions(), request.metadata()).await?;
         may_publish(&caller)?;
         Ok(caller)
     }

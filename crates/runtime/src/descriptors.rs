@@ -13,6 +13,11 @@ pub(crate) fn raise_limit() {
     }
 }
 
+/// How many this process may have open at once.
+pub(crate) fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

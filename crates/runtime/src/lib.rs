@@ -5,8 +5,10 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod admission;
 mod auth;
 pub mod config;
+mod connections;
 mod credential;
 mod descriptors;
 mod dns;
@@ -15,6 +17,7 @@ mod failure;
 mod follow;
 mod grpc;
 mod health;
+mod http;
 mod probe;
 mod program;
 mod service;
@@ -23,6 +26,7 @@ mod telemetry;
 mod tls;
 mod traces;
 
+pub use admission::{admitted, for_callers, for_services, merged};
 pub use auth::{Authenticator, RemoteAuthenticator, caller};
 pub use credential::{CredentialError, ServiceCredential};
 pub use dns::{Resolver, SystemResolver};

@@ -54,9 +54,10 @@ mod tests {
     use std::{path::Path, sync::Arc};
 
     use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{Health, tls::TlsListener};
+    use crate::{Health, connections::Incoming, http};
 
     async fn asked(health: Health) -> (bool, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -82,8 +83,9 @@ mod tests {
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (own, other) = (certificate(folder.path()), certificate(elsewhere.path()));
         let read = Certificate::read("admin", own.cert_file.as_ref(), own.key_file.as_ref()).unwrap().unwrap();
-        let listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), &read);
-        let listen = axum::serve::Listener::local_addr(&listener).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        let closing = CancellationToken::new();
         let asking = async {
             let (ready, _) = readiness(&Admin { listen, ..own }).await.unwrap();
             assert!(ready);
@@ -92,10 +94,12 @@ mod tests {
             let plain = readiness(&Admin { listen, ..Admin::default() }).await;
             assert!(plain.is_err(), "{plain:?}");
         };
-        tokio::select! {
-            _ = axum::serve(listener, Health::default().router()) => unreachable!("it serves for ever"),
-            () = asking => {}
-        }
+        let asked = async {
+            asking.await;
+            closing.cancel();
+        };
+        let router = Health::default().router();
+        tokio::join!(http::serve(Incoming::new(listener, 1), Some(read.acceptor()), router, closing.clone()), asked);
     }
 
     #[tokio::test]

@@ -2,19 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, pin::pin, time::Duration};
 
-use axum::{Router, extract::Request, http::HeaderValue, middleware::map_request, serve::ListenerExt as _};
+use axum::Router;
 use futures::future::BoxFuture;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic::service::Routes;
 
-use crate::{
-    Health, Tasks,
-    config::Config,
-    descriptors,
-    tls::{Certificate, TlsListener},
-    traces,
-};
+use crate::{Health, Tasks, config::Config, connections::Incoming, descriptors, http, tls::Certificate, traces};
 
 /// Why a program ended otherwise than asked to.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +84,12 @@ impl Listeners {
     ///
     /// # Errors
     /// An address that cannot be listened on, or a certificate that cannot be used.
-    pub async fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
+    pub fn bind(config: &Config, http: bool, grpc: bool) -> Result<Self, ProgramError> {
         descriptors::raise_limit();
         Ok(Self {
-            http: if http { Some(listen!(config, http).await?) } else { None },
-            grpc: if grpc { Some(listen!(config, grpc).await?) } else { None },
-            admin: listen!(config, admin).await?,
+            http: if http { Some(listen!(config, http)?) } else { None },
+            grpc: if grpc { Some(listen!(config, grpc)?) } else { None },
+            admin: listen!(config, admin)?,
         })
     }
 
@@ -121,7 +115,7 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-async fn listen(
+fn listen(
     section: &str,
     key: &'static str,
     address: SocketAddr,
@@ -130,9 +124,20 @@ async fn listen(
 ) -> Result<Listener, ProgramError> {
     let certificate = Certificate::read(section, cert_file, key_file);
     let certificate = certificate.map_err(|(key, reason)| ProgramError::Certificate { key, reason })?;
-    let tcp = TcpListener::bind(address).await.map_err(|source| ProgramError::Listen { key, address, source })?;
+    let tcp = bind(address).map_err(|source| ProgramError::Listen { key, address, source })?;
     Ok(Listener { tcp, certificate })
 }
+
+/// As `TcpListener::bind`, but for the queue: where many connect at once, whoever finds no room tries again a second later.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// Connections that wait to be accepted; the operating system may have a lower limit (`net.core.somaxconn`).
+const QUEUE: u32 = 8_192;
 
 /// The services of a process, ready to be served.
 pub struct Program {
@@ -159,13 +164,13 @@ impl Program {
         let closing = CancellationToken::new();
         let mut servers = tokio::task::JoinSet::new();
         if let (Some(router), Some(listener)) = (self.http, listeners.http) {
-            servers.spawn(serve_http("http", listener, router, closing.clone()));
+            servers.spawn(serve_http(listener, router, closing.clone()));
         }
         if let Some(listener) = listeners.grpc {
             servers.spawn(serve_grpc(listener, self.grpc, self.health.clone(), closing.clone()));
         }
         // Health stays to be asked until the end.
-        let mut health = pin!(serve_http("admin", listeners.admin, self.health.router(), CancellationToken::new()));
+        let mut health = pin!(serve_http(listeners.admin, self.health.router(), CancellationToken::new()));
         let ended = tokio::select! {
             () = stop => None,
             () = self.tasks.failed() => Some(Err(ProgramError::Panicked)),
@@ -192,6 +197,20 @@ impl Program {
     }
 }
 
+/// HTTP/2's preface and the head of the frame of settings, in bytes: all clients send so much at once.
+const GREETING: usize = 24 + 9;
+/// How often a client of gRPC is asked whether it is there, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Calls of one connection at once. Where none is given, tonic has no limit.
+const STREAMS: u32 = 256;
+/// The headers of a call, in bytes.
+const HEADER_BYTES: u32 = 16 << 10;
+/// Calls of one connection that were reset before they were looked at, and those that broke the protocol. Beyond it the
+/// connection ends. Where none is given, tonic has no limit for the latter.
+const RESETS: usize = 20;
+const ERRORS: usize = 100;
+/// What anybody may ask of health and reflection without a token, in bytes.
+const QUESTION_BYTES: usize = 16 << 10;
 /// How long requests under way may take to end.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -199,32 +218,10 @@ fn flatten(result: Result<Result<(), ProgramError>, tokio::task::JoinError>) -> 
     result.unwrap_or(Err(ProgramError::Panicked))
 }
 
-async fn serve_http(
-    name: &'static str,
-    listener: Listener,
-    router: Router,
-    closing: CancellationToken,
-) -> Result<(), ProgramError> {
-    let ended = closing.cancelled_owned();
-    let served = match &listener.certificate {
-        Some(certificate) => {
-            let listener = TlsListener::new(listener.tcp, certificate);
-            let router = router.layer(map_request(over_tls));
-            axum::serve(listener, router).with_graceful_shutdown(ended).await
-        }
-        None => {
-            // Waiting for more to send would cost 40 ms where an answer is sent in two parts.
-            let listener = listener.tcp.tap_io(|stream| drop(stream.set_nodelay(true)));
-            axum::serve(listener, router).with_graceful_shutdown(ended).await
-        }
-    };
-    served.map_err(|error| ProgramError::Server { name, reason: error.to_string() })
-}
-
-/// As a proxy that ends TLS tells it.
-async fn over_tls(mut request: Request) -> Request {
-    request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("https"));
-    request
+async fn serve_http(listener: Listener, router: Router, closing: CancellationToken) -> Result<(), ProgramError> {
+    let tls = listener.certificate.as_ref().map(Certificate::acceptor);
+    http::serve(Incoming::new(listener.tcp, 1), tls, router, closing).await;
+    Ok(())
 }
 
 async fn serve_grpc(
@@ -238,18 +235,24 @@ async fn serve_grpc(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .build_v1()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(error.to_string()))?
+        .max_decoding_message_size(QUESTION_BYTES);
+    let health_service = health_service.max_decoding_message_size(QUESTION_BYTES);
     let watch = report_health(reporter, health, closing.clone());
-    // As above; an answer of over 1 KiB and its trailers are two parts.
-    let incoming = TcpIncoming::from(listener.tcp).with_nodelay(Some(true));
+    let incoming = Incoming::new(listener.tcp, GREETING).stream();
     let mut server = tonic::transport::Server::builder();
     if let Some(certificate) = &listener.certificate {
         server = server.tls_config(certificate.for_grpc()).map_err(|error| failed(error.to_string()))?;
     }
     let server = server
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
+        .max_concurrent_streams(STREAMS)
+        .http2_max_header_list_size(HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(RESETS))
+        .http2_max_local_error_reset_streams(Some(ERRORS))
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection)

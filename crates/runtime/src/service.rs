@@ -165,7 +165,7 @@ where
     let config = configuration(&arguments)?;
     let migrate = !arguments.try_get_one("no-migrate").ok().flatten().copied().unwrap_or(false);
     crate::init_telemetry(name, &config).map_err(ConfigError::Value)?;
-    let listeners = Listeners::bind(&config, serves.http, serves.grpc).await?;
+    let listeners = Listeners::bind(&config, serves.http, serves.grpc)?;
     let token_file = Config::require("services.token_file", config.services.token_file.as_ref())?;
     let credential = ServiceCredential::load(token_file)?;
     let context = Context { config, migrate, tasks: Tasks::new(), credential };

@@ -1,9 +1,11 @@
 //! TLS of the program's own listeners.
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
-use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::{
     TlsAcceptor, TlsConnector, client,
     rustls::{
@@ -18,8 +20,6 @@ use tonic::transport::{Identity, ServerTlsConfig};
 
 /// How long a client may take until its connection is encrypted.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections that are not encrypted yet, at once; further ones wait to be accepted.
-const HANDSHAKES: usize = 1_024;
 
 /// A certificate with its key, or why there is none: the key of the configuration and what is wrong.
 type Read<T> = Result<T, (String, String)>;
@@ -63,18 +63,23 @@ impl Certificate {
         Ok(Some(Self { chain, config: Arc::new(config), identity: Identity::from_pem(cert_pem, key_pem) }))
     }
 
+    /// For an HTTP server.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
     /// For a gRPC server.
     pub(crate) fn for_grpc(&self) -> ServerTlsConfig {
         ServerTlsConfig::new().identity(self.identity.clone()).timeout(HANDSHAKE)
     }
 
     /// Connects to the listener that shows exactly this certificate, whatever name is in it.
-    pub(crate) async fn connect(&self, stream: TcpStream) -> std::io::Result<client::TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<client::TlsStream<TcpStream>> {
         let provider = Arc::new(ring::default_provider());
-        let own = self.chain.first().cloned().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let own = self.chain.first().cloned().ok_or(io::ErrorKind::InvalidInput)?;
         let known = Arc::new(Known { own, provider: Arc::clone(&provider) });
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(std::io::Error::other)?.dangerous().with_custom_certificate_verifier(known);
+        let config = config.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(known);
         let name = ServerName::from(stream.peer_addr()?.ip());
         TlsConnector::from(Arc::new(config.with_no_client_auth())).connect(name, stream).await
     }
@@ -125,49 +130,10 @@ impl ServerCertVerifier for Known {
     }
 }
 
-type Handshake = BoxFuture<'static, Option<(TlsStream<TcpStream>, SocketAddr)>>;
-
-/// Connections over TLS. One that takes long to begin keeps no other waiting.
-pub(crate) struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    handshakes: FuturesUnordered<Handshake>,
-}
-
-impl TlsListener {
-    pub(crate) fn new(listener: TcpListener, certificate: &Certificate) -> Self {
-        let acceptor = TlsAcceptor::from(Arc::clone(&certificate.config));
-        Self { listener, acceptor, handshakes: FuturesUnordered::new() }
-    }
-
-    fn begin(&self, stream: TcpStream, address: SocketAddr) {
-        // As without TLS: see `serve_http`.
-        let _ = stream.set_nodelay(true);
-        let handshake = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream));
-        self.handshakes.push(Box::pin(async move { Some((handshake.await.ok()?.ok()?, address)) }));
-    }
-}
-
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            tokio::select! {
-                // By way of the trait, which waits where there are no descriptors left.
-                (stream, address) = axum::serve::Listener::accept(&mut self.listener),
-                    if self.handshakes.len() < HANDSHAKES => self.begin(stream, address),
-                Some(ended) = self.handshakes.next(), if !self.handshakes.is_empty() => {
-                    if let Some(connection) = ended {
-                        return connection;
-                    }
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
+/// Encrypts a connection that a client has opened; one that takes long has to go.
+pub(crate) async fn accept<S>(acceptor: &TlsAcceptor, stream: S) -> io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }

@@ -149,12 +149,13 @@ pub async fn start(parts: Parts, tasks: &runtime::Tasks) -> Result<Subscription,
         store: Arc::clone(&store),
         secrets,
         authenticator: own,
-        credential,
+        credential: credential.clone(),
         clock: Arc::clone(&clock),
     };
-    let routes = Routes::new(WebhooksServer::from_arc(Arc::clone(&service)))
-        .add_service(InstancesServer::from_arc(service))
-        .add_service(ConfigurationServer::new(configuration));
+    let public =
+        Routes::new(WebhooksServer::from_arc(Arc::clone(&service))).add_service(InstancesServer::from_arc(service));
+    let internal = runtime::for_services(Routes::new(ConfigurationServer::new(configuration)), &credential);
+    let routes = runtime::merged(runtime::for_callers(public, &authenticator), [internal]);
     Ok(Subscription { routes, authenticator, sessions, store, clock })
 }
 

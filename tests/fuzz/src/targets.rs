@@ -146,7 +146,7 @@ fn headers(input: &[u8]) {
     let mut lines = text.splitn(4, '\n');
     let [id, timestamp, signature] = [(); 3].map(|()| lines.next().unwrap_or_default());
     if let Some(trace) = TraceContext::parse(signature) {
-        assert_eq!(TraceContext::parse(&trace.to_string()), Some(trace.clone()));
+        assert_eq!(TraceContext::parse(&trace.to_string()), Some(trace));
         assert_eq!(TraceContext::from_bytes(&trace.to_bytes()), Some(trace));
     }
     let Ok(secret) = seeds::SECRET.parse::<Secret>() else { unreachable!("the secret is good") };

@@ -221,6 +221,12 @@ impl Product {
         self.processes.iter().map(|(program, process)| (*program, process.resident())).collect()
     }
 
+    /// Files and connections that each program has open now.
+    #[must_use]
+    pub fn descriptors_all(&self) -> BTreeMap<Program, usize> {
+        self.processes.iter().map(|(program, process)| (*program, process.descriptors())).collect()
+    }
+
     /// A client of a program's `/metrics` and health checks.
     #[must_use]
     pub fn health(&self, program: impl Into<Program>) -> Rest {

@@ -1,5 +1,6 @@
 //! The tests of the whole product over REST, gRPC and HTTP, the same list in both modes; and the tests of the harness.
 
+mod abuse;
 mod access;
 mod actions;
 mod alerts;

@@ -291,7 +291,9 @@ impl Engine {
             Outcome::Written { batch, waiters, result: Err(error) } => {
                 self.settled.put_back(batch.settled);
                 let reason = self.failed(&error);
-                answer(waiters, Some(&reason));
+                // What has come meanwhile would wait until settlements can be written, which go first.
+                let meanwhile = std::mem::take(&mut self.collected).waiters;
+                answer(waiters.into_iter().chain(meanwhile).collect(), Some(&reason));
             }
             Outcome::Probed(Ok(())) => self.recovered(),
             Outcome::LoadedDirect { lane, result: Ok((messages, all)) } => {

@@ -17,7 +17,7 @@ pub(crate) struct Standalone {
 impl Standalone {
     pub(crate) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
         runtime::init_telemetry("testmo-webhooks", &config).map_err(anyhow::Error::msg)?;
-        let listeners = Listeners::bind(&config, true, true).await?;
+        let listeners = Listeners::bind(&config, true, true)?;
         let addresses = listeners.addresses()?;
         let program =
             standalone::assemble(&config, !self.no_migrate, true, Arc::new(SystemResolver), Tasks::new()).await?;

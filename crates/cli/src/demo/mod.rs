@@ -60,7 +60,7 @@ impl Demo {
         std::fs::write(&roots, &authority.certificate_pem)?;
         let config = demo_config(config, folder.path(), roots)?;
         runtime::init_telemetry("testmo-webhooks", &config).map_err(anyhow::Error::msg)?;
-        let listeners = Listeners::bind(&config, true, true).await?;
+        let listeners = Listeners::bind(&config, true, true)?;
         let addresses = listeners.addresses()?;
         let http = addresses.http.context("no listener for REST")?;
         let grpc = addresses.grpc.context("no listener for gRPC")?;

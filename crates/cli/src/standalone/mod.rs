@@ -24,7 +24,6 @@ use domain::{Clock, IdSource, InstanceId, Role, SystemClock, SystemIds};
 use proto::channel::{GrpcChannel, LocalServices};
 use runtime::{Health, Program, Resolver, ServiceCredential, Tasks, config::Config};
 use subscription::{EnsuredToken, JwtVerifier, SecretBox, StartError, Subscription};
-use tonic::service::Routes;
 
 use files::Folder;
 pub(crate) use files::token_in;
@@ -92,7 +91,7 @@ pub(crate) async fn assemble(
         ids: Arc::new(SystemIds),
     };
     let ingest = ingest::start(ingest, config.publishing, &tasks);
-    let routes = merge([subscription.routes, history, ingest]);
+    let routes = runtime::merged(subscription.routes, [history, ingest]);
     local.set(routes.clone());
 
     let patience = settings.timeout + Duration::from_secs(5);
@@ -101,12 +100,6 @@ pub(crate) async fn assemble(
     let health = health(&broker, dispatcher, &stores.history);
     let at_end: Vec<futures::future::BoxFuture<'static, ()>> = vec![Box::pin(async move { broker.close().await })];
     Ok(Program { grpc: routes, http: Some(router), health, tasks, patience, at_end })
-}
-
-fn merge(services: [Routes; 3]) -> Routes {
-    let [first, second, third] = services.map(Routes::into_axum_router);
-    // Each answers unknown methods by itself; merged, only one can.
-    Routes::from(first.merge(second.reset_fallback()).merge(third.reset_fallback()))
 }
 
 async fn connect_stores(config: &Config, migrate: bool) -> anyhow::Result<Option<Stores>> {

@@ -105,7 +105,7 @@ async fn read(request: Request) -> Result<Fields, Trouble> {
         return Err(Failure::new(ErrorCode::UnsupportedMediaType, "This is not a form.").into());
     }
     let (parts, body) = request.into_parts();
-    let bytes = body::read(Request::new(body)).await?;
+    let bytes = body::read(Request::from_parts(parts.clone(), body)).await?;
     let read = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, Body::from(bytes)), &()).await;
     match read {
         Ok(Form(pairs)) => Ok(Fields(pairs)),

@@ -39,7 +39,7 @@ impl ParkedMessages {
 
     /// Who calls, if it is the operator of the service: the queue holds messages of all instances.
     async fn operator<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
-        let caller = runtime::caller(&*self.parts.authenticator, request.metadata()).await?;
+        let caller = runtime::admitted(&*self.parts.authenticator, request.extensions(), request.metadata()).await?;
         if caller.is_operator() {
             return Ok(caller);
         }

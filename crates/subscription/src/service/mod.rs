@@ -60,7 +60,7 @@ pub(crate) struct Service {
 impl Service {
     /// Who is calling, and the message.
     async fn open<T>(&self, request: Request<T>) -> Result<(Identity, T), Status> {
-        let caller = runtime::caller(&*self.authenticator, request.metadata()).await?;
+        let caller = runtime::admitted(&*self.authenticator, request.extensions(), request.metadata()).await?;
         Ok((caller, request.into_inner()))
     }
 }

@@ -89,7 +89,7 @@ impl World {
         let config = Config::from_sources(None, environment).unwrap();
 
         let resolver = Arc::new(FakeResolver::default());
-        let listeners = Listeners::bind(&config, true, true).await.unwrap();
+        let listeners = Listeners::bind(&config, true, true).unwrap();
         let program = assemble(&config, true, false, Arc::clone(&resolver) as _, Tasks::new()).await.unwrap();
         let stop = CancellationToken::new();
         let served = blackbox::spawn(program.run(listeners, stop.clone().cancelled_owned()));
