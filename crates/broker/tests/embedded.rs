@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use blackbox::disk::Disk;
 use broker::{
     Broker, Incoming, Lane, PublishError,
     embedded::{Embedded, EmbeddedOptions},
@@ -25,6 +26,8 @@ use broker::{
 use support::{LONG, delayed, message, next, nothing, publish, text};
 
 const QUIET: Duration = Duration::from_millis(200);
+/// Longer than any number of failed writes that a publish may wait for.
+const ANSWERED: Duration = Duration::from_secs(10);
 /// Set in the process that is to be killed: where its queue file is.
 const CHILD: &str = "BROKER_TEST_CHILD_FILE";
 
@@ -133,6 +136,30 @@ async fn many_delayed_messages_come_when_due() {
         incoming.ack();
     }
     nothing(&mut consumer, QUIET).await;
+    broker.close().await;
+}
+
+/// What was acknowledged goes first, because it frees space; until that can be written nothing else would be answered.
+#[tokio::test]
+async fn publishes_are_refused_while_settlements_cannot_be_written() {
+    let disk = Disk::of_mebibytes(4);
+    let broker = open(&disk.folder("data").join("queue.db"), &Arc::new(AtomicI64::new(0))).await;
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    publish(&*broker, message(Lane::Events, "one")).await.expect("there is room");
+    let one = next(&mut consumer).await;
+    disk.fill();
+    one.ack();
+    for _ in 0..3 {
+        let answer = tokio::time::timeout(ANSWERED, publish(&*broker, message(Lane::Events, "x".repeat(10_000))));
+        let refused = answer.await.expect("an answer").expect_err("no room").to_string();
+        assert!(refused.contains("disk is full"), "{refused}");
+    }
+    disk.relieve();
+    blackbox::wait::eventually(LONG, "there is room again", async || {
+        publish(&*broker, message(Lane::Events, "two")).await.ok()
+    })
+    .await;
+    assert_eq!(text(&next(&mut consumer).await), "two");
     broker.close().await;
 }
 

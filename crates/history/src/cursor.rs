@@ -103,26 +103,28 @@ impl Cursors {
     }
 }
 
+/// The newest entries of a webhook.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn example() -> ListQuery {
+    ListQuery {
+        instance: "acme".to_owned(),
+        webhook_id: Some(7),
+        projects: None,
+        status: None,
+        event_type: None,
+        from: None,
+        to: None,
+        is_test: None,
+        sight: crate::store::Sight { from: 0, now: 0 },
+        page: Page::Newest,
+        limit: 15,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{model::Status, store::Sight};
-
-    fn list() -> ListQuery {
-        ListQuery {
-            instance: "acme".to_owned(),
-            webhook_id: Some(7),
-            projects: None,
-            status: None,
-            event_type: None,
-            from: None,
-            to: None,
-            is_test: None,
-            sight: Sight { from: 0, now: 0 },
-            page: Page::Newest,
-            limit: 15,
-        }
-    }
+    use super::{example as list, *};
+    use crate::model::Status;
 
     fn cursors() -> Cursors {
         Cursors::new(&[7; 32], &list())

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::{
     consume,
-    cursor::Cursors,
-    store::{ListQuery, Page, Position, Sight},
+    cursor::{self, Cursors},
+    store::{Page, Position},
 };
 
 /// A message of the lane of records: what can be read of it.
@@ -45,18 +45,5 @@ pub fn good_cursor() -> String {
 
 /// Those of the list of a webhook.
 fn cursors() -> Cursors {
-    let query = ListQuery {
-        instance: "acme".to_owned(),
-        webhook_id: Some(7),
-        projects: None,
-        status: None,
-        event_type: None,
-        from: None,
-        to: None,
-        is_test: None,
-        sight: Sight { from: 0, now: 0 },
-        page: Page::Newest,
-        limit: 15,
-    };
-    Cursors::new(&[7; 32], &query)
+    Cursors::new(&[7; 32], &cursor::example())
 }
