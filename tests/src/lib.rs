@@ -61,6 +61,7 @@ pub mod random;
 pub mod receiver;
 pub mod rest;
 pub mod run;
+pub mod running;
 pub mod schedule;
 pub mod servers;
 pub mod signature;

@@ -137,6 +137,42 @@ async fn nothing_is_lost_when_connections_are_closed_or_queues_deleted() {
     broker.close().await;
 }
 
+/// What is in a consumer's hands when its queue is deleted is nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_out_when_its_queue_is_deleted_is_not_lost() {
+    let url = servers::rabbit_url().await;
+    let broker = connect(url, "deleted").await;
+    let mut consumer = broker.consume(Lane::Events, 10).await.expect("consuming");
+    for text in ["worked on", "given back", "parked", "not looked at"] {
+        publish(&*broker, message(Lane::Events, text)).await.expect("taken");
+    }
+    let worked_on = next(&mut consumer).await;
+    let given_back = next(&mut consumer).await;
+    let parked = next(&mut consumer).await;
+    let (connection, channel) = raw(url).await;
+    channel.queue_delete("deleted.events".into(), QueueDeleteOptions::default()).await.expect("deleted");
+    eventually(SOON, "it is not subscribed", async || broker.check().await.err()).await;
+    eventually(SOON, "it is subscribed again", async || broker.check().await.ok()).await;
+    publish(&*broker, message(Lane::Events, "new")).await.expect("taken");
+    let (not_looked_at, new) = (next(&mut consumer).await, next(&mut consumer).await);
+    assert_eq!((text(&not_looked_at).as_str(), text(&new).as_str()), ("not looked at", "new"));
+    worked_on.ack();
+    not_looked_at.ack();
+    given_back.requeue();
+    parked.park("unreadable");
+    let again = next(&mut consumer).await;
+    assert_eq!((text(&again).as_str(), again.redelivered), ("given back", true));
+    again.ack();
+    eventually(SOON, "one is parked", async || (broker.parked_depth().await == Ok(1)).then_some(())).await;
+    // What was settled of the old queue has settled nothing of the new one.
+    new.requeue();
+    let new = next(&mut consumer).await;
+    assert_eq!((text(&new).as_str(), new.redelivered), ("new", true));
+    new.ack();
+    connection.close(200, "done".into()).await.expect("an orderly end");
+    broker.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_connection_is_named_and_does_not_hold_up_consuming() {
     let server = servers::own_rabbit().await;

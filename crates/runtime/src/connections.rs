@@ -4,25 +4,24 @@
 //! connects and does nothing, or stops half-way, goes away by a deadline; and sooner where others need the place.
 
 use std::{
-    collections::HashMap,
     io,
+    mem::MaybeUninit,
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures::{Stream, task::AtomicWaker};
+use futures::{Stream, StreamExt as _, future};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     time::{Instant, Sleep},
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use crate::places::{Place, Places};
 
 /// How long a client may take to say the first bytes.
 const OPENING: Duration = Duration::from_secs(10);
@@ -33,16 +32,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 const TURN: u8 = 1;
 /// After there was no descriptor left for a connection.
 const SCARCE: Duration = Duration::from_millis(100);
-/// Connections of one listener at once, if there are descriptors for so many.
-const MOST: usize = 16_384;
 
-/// A listener's share of the descriptors: there may be three of them, and the rest is for receivers, servers and files.
-fn share(descriptors: u64) -> usize {
-    usize::try_from(descriptors / 4).unwrap_or(MOST).clamp(16, MOST)
-}
-
-/// Takes connections, each with a place. Where there is none left, the one goes that has been silent longest: silence
-/// costs an attacker nothing, so a newcomer is likelier to be somebody's.
+/// Takes connections, each with a place.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     tcp: TcpListener,
@@ -64,9 +55,8 @@ struct Patience {
 impl Incoming {
     /// `greeting` is how many bytes a client must say within [`OPENING`].
     pub(crate) fn new(tcp: TcpListener, greeting: usize) -> Self {
-        let places = Places::new(share(crate::descriptors::limit()));
         let patience = Patience { opening: OPENING, silence: SILENCE };
-        Self { tcp, places: Arc::new(places), greeting, patience }
+        Self { tcp, places: Arc::new(Places::of_a_listener()), greeting, patience }
     }
 
     /// The next connection.
@@ -89,95 +79,19 @@ impl Incoming {
         }
     }
 
-    /// All connections, for gRPC.
+    /// All connections on which something was said, for gRPC. Those that end before are nobody's affair.
     pub(crate) fn stream(self) -> impl Stream<Item = io::Result<Connection>> {
-        futures::stream::unfold(self, |incoming| async move { Some((Ok(incoming.accept().await), incoming)) })
+        futures::stream::unfold(self, |incoming| async move { Some((incoming.accept().await, incoming)) })
+            .map(Connection::spoken)
+            // There are never more of them than places.
+            .buffer_unordered(usize::MAX)
+            .filter(|spoken| future::ready(spoken.is_ok()))
     }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-/// Who is connected.
-#[derive(Debug)]
-struct Places {
-    limit: usize,
-    began: Instant,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    next: u64,
-    seats: HashMap<u64, Arc<Seat>>,
-}
-
-/// What is known of a connection.
-#[derive(Debug, Default)]
-struct Seat {
-    /// When a byte last went over it, in ms since the listener began.
-    spoke: AtomicU64,
-    /// It has to go.
-    evicted: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Places {
-    fn new(limit: usize) -> Self {
-        Self { limit, began: Instant::now(), taken: Mutex::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn take(self: &Arc<Self>) -> Place {
-        let seat = Arc::new(Seat { spoke: self.now().into(), ..Seat::default() });
-        let mut taken = self.lock();
-        if taken.seats.len() >= self.limit {
-            taken.evict();
-        }
-        let number = taken.next;
-        taken.next += 1;
-        taken.seats.insert(number, Arc::clone(&seat));
-        Place { number, seat, places: Arc::clone(self) }
-    }
-
-    fn free_one(&self) {
-        self.lock().evict();
-    }
-}
-
-impl Taken {
-    /// Ends the connection that has been silent longest. A look at each of some thousands takes microseconds.
-    fn evict(&mut self) {
-        let silent = self.seats.iter().min_by_key(|(_, seat)| seat.spoke.load(Ordering::Relaxed));
-        let Some(seat) = silent.map(|(number, _)| *number).and_then(|number| self.seats.remove(&number)) else {
-            return;
-        };
-        seat.evicted.store(true, Ordering::Release);
-        seat.waker.wake();
-    }
-}
-
-/// A connection's place, free again when it is dropped.
-#[derive(Debug)]
-struct Place {
-    number: u64,
-    seat: Arc<Seat>,
-    places: Arc<Places>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.places.lock().seats.remove(&self.number);
-    }
 }
 
 /// A connection that does not outlive its client's interest in it.
@@ -206,14 +120,22 @@ impl Connection {
         self.stream.peer_addr().ok()
     }
 
-    fn spoke(&self) {
-        self.place.seat.spoke.store(self.place.places.now(), Ordering::Relaxed);
+    /// Waits for the first byte, so that nothing of a protocol is set up for who says none: its buffers are many times
+    /// what a connection is here.
+    pub(crate) async fn spoken(mut self) -> io::Result<Self> {
+        future::poll_fn(|context| {
+            let mut first = [MaybeUninit::uninit()];
+            let polled = self.stream.poll_peek(context, &mut ReadBuf::uninit(&mut first));
+            self.settle(polled, context)
+        })
+        .await?;
+        Ok(self)
     }
 
     fn heard(&mut self, bytes: usize) {
         if bytes > 0 {
             self.greeting = self.greeting.saturating_sub(bytes);
-            self.spoke();
+            self.place.spoke();
         }
     }
 
@@ -222,15 +144,12 @@ impl Connection {
         if self.greeting > 0 {
             return self.opened + self.patience.opening;
         }
-        self.place.places.began
-            + Duration::from_millis(self.place.seat.spoke.load(Ordering::Relaxed))
-            + self.patience.silence
+        self.place.spoken_at() + self.patience.silence
     }
 
     /// Why it has to end although the operating system would wait.
     fn overdue(&mut self, context: &mut Context<'_>) -> Option<io::Error> {
-        self.place.seat.waker.register(context.waker());
-        if self.place.seat.evicted.load(Ordering::Acquire) {
+        if self.place.is_lost(context) {
             return Some(io::Error::new(io::ErrorKind::ConnectionAborted, "its place was needed"));
         }
         while self.alarm.as_mut().poll(context).is_ready() {
@@ -273,7 +192,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(context, bytes);
         if polled.is_ready() {
-            this.spoke();
+            this.place.spoke();
         }
         this.settle(polled, context)
     }
@@ -286,7 +205,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(context, parts);
         if polled.is_ready() {
-            this.spoke();
+            this.place.spoke();
         }
         this.settle(polled, context)
     }
@@ -314,6 +233,9 @@ impl Connected for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -330,11 +252,29 @@ mod tests {
         Incoming { tcp, places: Arc::new(Places::new(limit)), greeting: 2, patience }
     }
 
-    #[test]
-    fn a_share_is_neither_nothing_nor_all() {
-        assert_eq!(share(0), 16);
-        assert_eq!(share(1_024), 256);
-        assert_eq!(share(u64::MAX), MOST);
+    #[tokio::test]
+    async fn a_connection_is_passed_on_with_its_first_byte() {
+        let mut incoming = incoming(10).await;
+        incoming.patience.opening = Duration::from_secs(60);
+        let address = incoming.tcp.local_addr().unwrap();
+        let mut passed_on = pin!(incoming.stream());
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // Both were accepted: the answer to a connection is that of the operating system.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+            assert!(passed_on.next().now_or_never().is_none());
+        }
+        client.write_all(b"x").await.unwrap();
+        let spoken = passed_on.next().await.unwrap().unwrap();
+        assert_eq!(spoken.peer(), client.local_addr().ok());
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_gone_by_the_deadline_before_it_is_passed_on() {
+        let incoming = incoming(10).await;
+        let (_client, silent) = pair(&incoming).await;
+        assert_eq!(silent.spoken().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
@@ -374,8 +314,8 @@ mod tests {
         let (_third, newcomer) = pair(&incoming).await;
         assert_eq!(silent.read(&mut bytes).await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         speaking.write_all(b"still there").await.unwrap();
-        assert_eq!(incoming.places.lock().seats.len(), 2);
+        assert_eq!(incoming.places.taken(), 2);
         drop((silent, speaking, newcomer));
-        assert_eq!(incoming.places.lock().seats.len(), 0);
+        assert_eq!(incoming.places.taken(), 0);
     }
 }

@@ -13,7 +13,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use crate::{connections::Incoming, tls};
+use crate::{
+    connections::{Connection, Incoming},
+    tls,
+};
 
 /// How long a request's head may take to arrive, and how long a connection may wait for its next request.
 const HEAD: Duration = Duration::from_secs(20);
@@ -34,14 +37,7 @@ pub(crate) async fn serve(incoming: Incoming, tls: Option<TlsAcceptor>, router: 
         let (tls, router, closing) = (tls.clone(), router.clone(), closing.clone());
         connections.spawn(async move {
             let peer = connection.peer();
-            let ended = match tls {
-                Some(tls) => match tls::accept(&tls, connection).await {
-                    Ok(stream) => converse(stream, router, closing).await,
-                    Err(error) => Err(error),
-                },
-                None => converse(connection, router, closing).await,
-            };
-            if let Err(error) = ended {
+            if let Err(error) = attend(connection, tls, router, closing).await {
                 // Whoever can connect can cause as many of these as they like.
                 tracing::trace!(?peer, %error, "connection ended");
             }
@@ -50,6 +46,20 @@ pub(crate) async fn serve(incoming: Incoming, tls: Option<TlsAcceptor>, router: 
     drop(incoming);
     connections.close();
     connections.wait().await;
+}
+
+/// What becomes of a connection.
+async fn attend(
+    connection: Connection,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    closing: CancellationToken,
+) -> io::Result<()> {
+    let Some(spoken) = closing.run_until_cancelled(connection.spoken()).await else { return Ok(()) };
+    match tls {
+        Some(tls) => converse(tls::accept(&tls, spoken?).await?, router, closing).await,
+        None => converse(spoken?, router, closing).await,
+    }
 }
 
 /// As a proxy that ends TLS tells it.

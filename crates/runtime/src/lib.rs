@@ -18,6 +18,7 @@ mod follow;
 mod grpc;
 mod health;
 mod http;
+mod places;
 mod probe;
 mod program;
 mod service;

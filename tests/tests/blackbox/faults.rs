@@ -72,7 +72,7 @@ async fn wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded(mode
         published.extend(load.await.expect("every event is accepted in the end"));
     }
     // What `/later` has put off comes 32 at a time.
-    let story = Story { endpoints: &endpoints, published: &published, deaths: &deaths };
+    let story = Story { endpoints: &endpoints, published: &published, deaths: &deaths, dropped: 0 };
     let verdict = oracle::judge(&rest, &receiver, story, LONG * rounds()).await;
     let (accepted, count) = (published.len(), deaths.len());
     println!("{accepted} events, {count} kills, going on within {slowest:?}; {verdict}");

@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod bench;
 mod broken;
+mod broker;
 mod chat;
 mod clock;
 mod command_line;

@@ -56,9 +56,13 @@ async fn restarts_in_turn_lose_nothing_and_repeat_nothing(mode: Mode) {
         published.extend(load.await.expect("every event is accepted in the end"));
     }
     println!("{} events while everything was restarted {ROUNDS} times", published.len());
-    let verdict =
-        oracle::judge(&rest, &receiver, Story { endpoints: &endpoints, published: &published, deaths: &[] }, LONG)
-            .await;
+    let verdict = oracle::judge(
+        &rest,
+        &receiver,
+        Story { endpoints: &endpoints, published: &published, deaths: &[], dropped: 0 },
+        LONG,
+    )
+    .await;
     assert!(verdict.is_sound(), "{verdict}");
 }
 

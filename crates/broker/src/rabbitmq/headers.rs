@@ -15,8 +15,9 @@ pub(super) const LANE: &str = "lane";
 pub(super) const PARKED_AT: &str = "parked_at";
 /// How often a parked message had been given back.
 pub(super) const REDELIVERIES: &str = "redeliveries";
-/// Marks a message that was parked and has been put back: a consumer may have seen it.
-pub(super) const WAS_PARKED: &str = "was_parked";
+/// Marks a message that a consumer may have seen before, and that is another one to RabbitMQ: it was parked and has been
+/// put back, or its queue was deleted.
+pub(super) const SEEN: &str = "seen";
 
 /// How often RabbitMQ has delivered a message in vain; its own header, absent at first.
 const DELIVERY_COUNT: &str = "x-delivery-count";

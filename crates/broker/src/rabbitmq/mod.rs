@@ -1,8 +1,8 @@
 //! The queues in RabbitMQ 3.10 and up: quorum queues, publisher confirms, a connection each for publishing and
 //! consuming, both brought back for ever.
 //!
-//! `topology` is what exists on the broker, `supervisor` keeps a connection up, `publisher` and `consumer` use it, and so
-//! does `parked` for what people do with parked messages.
+//! `topology` is what exists on the broker, `supervisor` keeps a connection up, `publisher` and `consumer` (with a
+//! `session` for each subscription) use it, and so does `parked` for what people do with parked messages.
 
 mod consumer;
 mod headers;
@@ -10,6 +10,7 @@ mod health;
 mod link;
 mod parked;
 mod publisher;
+mod session;
 mod supervisor;
 mod topology;
 mod tracker;

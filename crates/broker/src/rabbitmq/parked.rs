@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::{
-    headers::{self, Death, LANE, PARKED_AT, REASON, REDELIVERIES, TRACEPARENT, WAS_PARKED},
+    headers::{self, Death, LANE, PARKED_AT, REASON, REDELIVERIES, SEEN, TRACEPARENT},
     publisher::{Prepared, Publisher},
     supervisor::LinkState,
     topology::Topology,
@@ -165,7 +165,7 @@ impl ParkedQueue {
 
     fn prepare(&self, parked: Parked, lane: Lane, traceparent: Option<String>) -> Prepared {
         let route = self.topology.route(lane, std::time::Duration::ZERO);
-        let marks = [(WAS_PARKED, "true".to_owned())].into_iter();
+        let marks = [(SEEN, "true".to_owned())].into_iter();
         let headers = marks.chain(traceparent.map(|value| (TRACEPARENT, value)));
         Prepared::new(route, parked.body, parked.id.as_str().into(), headers)
     }

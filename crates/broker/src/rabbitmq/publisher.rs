@@ -43,7 +43,7 @@ const OUTSTANDING_KIB: u32 = 64 * 1024;
 const LINK_GRACE: Duration = Duration::from_secs(1);
 
 /// A message with everything that RabbitMQ needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Prepared {
     route: Route,
     body: Bytes,

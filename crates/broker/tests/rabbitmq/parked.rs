@@ -107,7 +107,7 @@ async fn poison_with_any_properties_put_straight_into_any_queue_is_given_back_an
     let mut headers = FieldTable::default();
     headers.insert("traceparent".into(), AMQPValue::LongLongInt(-1));
     headers.insert("x-death".into(), AMQPValue::LongString("mine".into()));
-    headers.insert("was_parked".into(), AMQPValue::Void);
+    headers.insert("seen".into(), AMQPValue::Void);
     headers.insert("nested".into(), AMQPValue::FieldTable(FieldTable::default()));
     let hostile = BasicProperties::default()
         .with_content_type("text/x-nonsense".into())

@@ -36,7 +36,7 @@ const WINDOW: Duration = Duration::from_millis(2_000);
 const HELD_UP: Duration = Duration::from_secs(3);
 const TRIES: usize = 3;
 /// Bytes that a program may come to hold above what it held before.
-const GROWTH: u64 = 192 << 20;
+const GROWTH: u64 = 128 << 20;
 /// Descriptors that a program may hold more when all is over: connections to receivers and servers come and go.
 const SPARE: usize = 40;
 const SOON: Duration = Duration::from_secs(60);
