@@ -81,14 +81,19 @@ pub async fn open_loop(rate: u32, period: Duration, rest: Duration, mut publish:
     pause(rest).await;
 }
 
-/// Publishes events of its own until it is stopped, each until it is accepted, whatever becomes of the server meanwhile;
-/// all of them.
-pub async fn publish_until(publisher: Publisher, stopped: Arc<AtomicBool>, patience: Duration) -> Vec<Event> {
+/// Publishes events of its own until it is stopped, about 50 times a second `batch` of them, each until it is accepted,
+/// whatever becomes of the server meanwhile; all of them.
+pub async fn publish_until(
+    publisher: Publisher,
+    batch: usize,
+    stopped: Arc<AtomicBool>,
+    patience: Duration,
+) -> Vec<Event> {
     let (mut published, mut due) = (Vec::new(), Instant::now());
     while !stopped.load(Ordering::Relaxed) {
-        let event = events::many(1).remove(0);
-        publisher.publish_all(std::slice::from_ref(&event), 1, patience).await;
-        published.push(event);
+        let events = events::many(batch);
+        publisher.publish_all(&events, batch, patience).await;
+        published.extend(events);
         due += PACE;
         pause(due.saturating_duration_since(Instant::now())).await;
     }

@@ -66,7 +66,7 @@ impl Running {
             endpoints.push(Endpoint { path, webhook, answers: answers.to_vec() });
         }
         let stopped = Arc::new(AtomicBool::new(false));
-        let load = crate::spawn(load::publish_until(product.publisher(), Arc::clone(&stopped), LONG));
+        let load = crate::spawn(load::publish_until(product.publisher(), 1, Arc::clone(&stopped), LONG));
         receiver.wait_for(WELL.0, 100, LONG).await;
         Self { receiver, endpoints, rest, publisher: product.publisher(), stopped, load, tried: Vec::new() }
     }

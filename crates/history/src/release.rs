@@ -37,7 +37,8 @@ const AHEAD: Duration = Duration::from_secs(2 * LEASE.as_secs());
 /// Deliveries of one webhook that are queued again before it is the next webhook's turn.
 const RELEASE: i64 = 100;
 /// Deliveries to a slow endpoint that are queued again and of which nothing was heard yet: as many as a dispatcher has
-/// under way for it at once (by default), so that what is queued finds a place.
+/// under way for it at once (by default), so that what is queued finds a place. And deliveries of one webhook whose time
+/// has come, as long as its endpoint is not well.
 const TIMED: i64 = 32;
 /// The same of an endpoint that keeps failing: as many as may start (10 a second) until the next round.
 const SPACED: i64 = 5;
@@ -231,9 +232,13 @@ impl Release {
     async fn release(&self, version: i64) -> Result<More, Trouble> {
         let take = self.take(Held::ForNews, version);
         let news = self.queue_again(self.active(Held::ForNews, i64::MAX).await?, take).await?;
-        let take = TakeHeld { held: Held::UntilTime, limit: TIMED, ..take };
-        let timed = self.queue_again(self.active(Held::UntilTime, take.now).await?, take).await?;
-        Ok(match (news.at_limit, timed.manual) {
+        let mut due = self.active(Held::UntilTime, take.now).await?;
+        let well = self.well(Held::UntilTime, &due).await?;
+        due.retain(|webhook_id| !well.contains(webhook_id));
+        let take = TakeHeld { held: Held::UntilTime, ..take };
+        let timed = self.queue_again(due, TakeHeld { limit: TIMED, ..take }).await?;
+        let swift = self.queue_again(well.into_iter().collect(), take).await?;
+        Ok(match (news.at_limit, timed.manual || swift.manual || swift.at_limit) {
             (true, _) => More::Now,
             // No more of these at once: the next are for when these have been worked on.
             (false, true) => More::Soon,
@@ -241,16 +246,22 @@ impl Release {
         })
     }
 
-    /// Queues deliveries again that wait for their turn: those whose turn has come, and as soon as an endpoint is well all
-    /// of its.
-    async fn release_in_turn(&self, held: Held, limit: i64, version: i64) -> Result<More, Trouble> {
-        let waiting = self.active(held, i64::MAX).await?;
+    /// Which of the webhooks' endpoints are well.
+    async fn well(&self, held: Held, webhooks: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
         let mut well = BTreeSet::new();
-        for webhooks in waiting.chunks(WEBHOOKS) {
+        for webhooks in webhooks.chunks(WEBHOOKS) {
             let named = webhooks.iter().filter_map(|id| Some((self.registry.known(*id)?.instance, *id)));
             let newest = self.store.newest_attempts(&named.collect::<Vec<_>>()).await?;
             well.extend(newest.iter().filter(|attempt| is_well(held, attempt)).map(|attempt| attempt.webhook_id));
         }
+        Ok(well)
+    }
+
+    /// Queues deliveries again that wait for their turn: those whose turn has come, and as soon as an endpoint is well all
+    /// of its.
+    async fn release_in_turn(&self, held: Held, limit: i64, version: i64) -> Result<More, Trouble> {
+        let waiting = self.active(held, i64::MAX).await?;
+        let well = self.well(held, &waiting).await?;
         let take = self.take(held, version);
         let mut due = if waiting.is_empty() { waiting } else { self.active(held, take.now).await? };
         due.retain(|webhook_id| !well.contains(webhook_id));
@@ -315,11 +326,13 @@ impl Release {
     }
 }
 
-/// Whether nothing that is held for this reason has to wait for its turn any more.
+/// Whether what is held for this reason has to be careful with the endpoint no more.
 fn is_well(held: Held, newest: &NewestAttempt) -> bool {
+    let swift = newest.made && Duration::from_micros(newest.duration_us.unsigned_abs()) < domain::SLOW_AFTER;
     match held {
         Held::Failing => newest.delivered(),
-        _ => newest.made && Duration::from_micros(newest.duration_us.unsigned_abs()) < domain::SLOW_AFTER,
+        Held::UntilTime => newest.delivered() && swift,
+        _ => swift,
     }
 }
 

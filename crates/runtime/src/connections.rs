@@ -19,9 +19,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, Sleep},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::either::Either;
+use tonic::transport::server::Connected as _;
 
-use crate::places::{Place, Places};
+use crate::{
+    frames::Metered,
+    places::{Place, Places},
+    tls,
+};
 
 /// How long a client may take to say the first bytes.
 const OPENING: Duration = Duration::from_secs(10);
@@ -80,14 +86,17 @@ impl Incoming {
     }
 
     /// All connections on which something was said, for gRPC. Those that end before are nobody's affair.
-    pub(crate) fn stream(self) -> impl Stream<Item = io::Result<Connection>> {
+    pub(crate) fn stream(self, tls: Option<TlsAcceptor>) -> impl Stream<Item = io::Result<ForGrpc>> {
         futures::stream::unfold(self, |incoming| async move { Some((incoming.accept().await, incoming)) })
-            .map(Connection::spoken)
+            .map(move |connection| connection.for_grpc(tls.clone()))
             // There are never more of them than places.
             .buffer_unordered(usize::MAX)
-            .filter(|spoken| future::ready(spoken.is_ok()))
+            .filter(|ready| future::ready(ready.is_ok()))
     }
 }
+
+/// A connection that gRPC is spoken over.
+pub(crate) type ForGrpc = Metered<Either<Connection, TlsStream<Connection>>>;
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -130,6 +139,16 @@ impl Connection {
         })
         .await?;
         Ok(self)
+    }
+
+    async fn for_grpc(self, tls: Option<TlsAcceptor>) -> io::Result<ForGrpc> {
+        let spoken = self.spoken().await?;
+        let info = spoken.stream.connect_info();
+        let stream = match tls {
+            Some(tls) => Either::Right(tls::accept(&tls, spoken).await?),
+            None => Either::Left(spoken),
+        };
+        Ok(Metered::new(stream, info))
     }
 
     fn heard(&mut self, bytes: usize) {
@@ -223,14 +242,6 @@ impl AsyncWrite for Connection {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
@@ -257,7 +268,7 @@ mod tests {
         let mut incoming = incoming(10).await;
         incoming.patience.opening = Duration::from_secs(60);
         let address = incoming.tcp.local_addr().unwrap();
-        let mut passed_on = pin!(incoming.stream());
+        let mut passed_on = pin!(incoming.stream(None));
         let _silent = TcpStream::connect(address).await.unwrap();
         let mut client = TcpStream::connect(address).await.unwrap();
         // Both were accepted: the answer to a connection is that of the operating system.
@@ -267,7 +278,7 @@ mod tests {
         }
         client.write_all(b"x").await.unwrap();
         let spoken = passed_on.next().await.unwrap().unwrap();
-        assert_eq!(spoken.peer(), client.local_addr().ok());
+        assert_eq!(spoken.connect_info().remote_addr(), client.local_addr().ok());
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ mod dns;
 mod fail_point;
 mod failure;
 mod follow;
+mod frames;
 mod grpc;
 mod health;
 mod http;

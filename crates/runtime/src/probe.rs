@@ -99,7 +99,10 @@ mod tests {
             closing.cancel();
         };
         let router = Health::default().router();
-        tokio::join!(http::serve(Incoming::new(listener, 1), Some(read.acceptor()), router, closing.clone()), asked);
+        tokio::join!(
+            http::serve(Incoming::new(listener, 1), Some(read.acceptor("http/1.1")), router, closing.clone()),
+            asked
+        );
     }
 
     #[tokio::test]

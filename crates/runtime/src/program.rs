@@ -219,7 +219,7 @@ fn flatten(result: Result<Result<(), ProgramError>, tokio::task::JoinError>) -> 
 }
 
 async fn serve_http(listener: Listener, router: Router, closing: CancellationToken) -> Result<(), ProgramError> {
-    let tls = listener.certificate.as_ref().map(Certificate::acceptor);
+    let tls = listener.certificate.as_ref().map(|certificate| certificate.acceptor("http/1.1"));
     http::serve(Incoming::new(listener.tcp, 1), tls, router, closing).await;
     Ok(())
 }
@@ -239,12 +239,9 @@ async fn serve_grpc(
         .max_decoding_message_size(QUESTION_BYTES);
     let health_service = health_service.max_decoding_message_size(QUESTION_BYTES);
     let watch = report_health(reporter, health, closing.clone());
-    let incoming = Incoming::new(listener.tcp, GREETING).stream();
-    let mut server = tonic::transport::Server::builder();
-    if let Some(certificate) = &listener.certificate {
-        server = server.tls_config(certificate.for_grpc()).map_err(|error| failed(error.to_string()))?;
-    }
-    let server = server
+    let tls = listener.certificate.as_ref().map(|certificate| certificate.acceptor("h2"));
+    let incoming = Incoming::new(listener.tcp, GREETING).stream(tls);
+    let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(1 << 20)

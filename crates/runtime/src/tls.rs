@@ -16,7 +16,6 @@ use tokio_rustls::{
     },
     server::TlsStream,
 };
-use tonic::transport::{Identity, ServerTlsConfig};
 
 /// How long a client may take until its connection is encrypted.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -28,8 +27,7 @@ type Read<T> = Result<T, (String, String)>;
 #[derive(Clone)]
 pub(crate) struct Certificate {
     chain: Vec<CertificateDer<'static>>,
-    config: Arc<ServerConfig>,
-    identity: Identity,
+    config: ServerConfig,
 }
 
 impl std::fmt::Debug for Certificate {
@@ -58,19 +56,15 @@ impl Certificate {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain.clone(), key));
-        let mut config = config.map_err(|error| (of_key, format!("does not go with {of_cert}: {error}")))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(Self { chain, config: Arc::new(config), identity: Identity::from_pem(cert_pem, key_pem) }))
+        let config = config.map_err(|error| (of_key, format!("does not go with {of_cert}: {error}")))?;
+        Ok(Some(Self { chain, config }))
     }
 
-    /// For an HTTP server.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
-    }
-
-    /// For a gRPC server.
-    pub(crate) fn for_grpc(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new().identity(self.identity.clone()).timeout(HANDSHAKE)
+    /// For a server that speaks `protocol`, by its name in TLS (RFC 7301).
+    pub(crate) fn acceptor(&self, protocol: &str) -> TlsAcceptor {
+        let mut config = self.config.clone();
+        config.alpn_protocols = vec![protocol.into()];
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// Connects to the listener that shows exactly this certificate, whatever name is in it.

@@ -1,7 +1,9 @@
 //! Programs that die between an effect that is durable and what tells of it, at every such point and in between, while
 //! events are published: nothing is lost, and every attempt that was made is on record.
 //!
-//! `FAULT_ROUNDS=10 tests/run faults` is the long form: 200 kills in each mode.
+//! The long form is 200 kills in each mode among many more events, with optimised programs:
+//! `cargo build --release --workspace --bins --all-features`, then
+//! `FAULT_ROUNDS=10 FAULT_BATCH=10 cargo test --release --workspace --all-features --test blackbox faults::`.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +37,7 @@ in_both_modes!(
 const LONG: Duration = Duration::from_secs(120);
 /// Until history, back again, does what it was about to do: its lease of 4 s, and what a busy machine takes.
 const GOES_ON: Duration = Duration::from_secs(8);
-/// Publishers at a time, each of about 50 events a second.
+/// Publishers at a time, each of about 50 batches a second.
 const PUBLISHERS: usize = 2;
 /// A point is passed at most so often before its program dies.
 const PASSES: u8 = 10;
@@ -58,7 +60,7 @@ async fn wherever_a_program_dies_nothing_is_lost_and_everything_is_recorded(mode
     let (rest, receiver) = (product.admin(), Receiver::start().await);
     let endpoints = endpoints(&rest, &receiver).await;
     let stopped = Arc::new(AtomicBool::new(false));
-    let publish = || load::publish_until(product.publisher(), Arc::clone(&stopped), LONG);
+    let publish = || load::publish_until(product.publisher(), batch(), Arc::clone(&stopped), LONG);
     let loads: Vec<_> = (0..PUBLISHERS).map(|_| blackbox::spawn(publish())).collect();
     let changes = change(product.admin(), endpoints[0].webhook, Arc::clone(&stopped));
     let kills = async {
@@ -132,8 +134,18 @@ fn program_of(mode: Mode, service: Service) -> Service {
     if mode == Mode::Embedded { Service::Standalone } else { service }
 }
 
+/// How often each point is gone through.
 fn rounds() -> u32 {
-    env::var("FAULT_ROUNDS").ok().map_or(1, |rounds| rounds.parse().expect("a number of rounds"))
+    number("FAULT_ROUNDS")
+}
+
+/// How many events a publisher publishes at once.
+fn batch() -> usize {
+    usize::try_from(number("FAULT_BATCH")).expect("a small number")
+}
+
+fn number(variable: &str) -> u32 {
+    env::var(variable).ok().map_or(1, |number| number.parse().expect("a number"))
 }
 
 /// One that is well, one whose retries are queued, and one whose second attempt waits in history.

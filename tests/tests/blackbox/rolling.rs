@@ -38,7 +38,7 @@ async fn restarts_in_turn_lose_nothing_and_repeat_nothing(mode: Mode) {
     let stopped = Arc::new(AtomicBool::new(false));
     let publishers = product.publishers().into_iter();
     let loads: Vec<_> = publishers
-        .map(|publisher| blackbox::spawn(load::publish_until(publisher, Arc::clone(&stopped), LONG)))
+        .map(|publisher| blackbox::spawn(load::publish_until(publisher, 1, Arc::clone(&stopped), LONG)))
         .collect();
     for round in 0..ROUNDS {
         if round == ROUNDS / 2 {

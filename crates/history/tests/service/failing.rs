@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     doubles::{webhook, webhook_since},
-    started::{START, Started, delivered, eventually, failed, hold_for, record},
+    started::{START, Started, delivered, delivered_at, eventually, failed, hold_for, record},
 };
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -150,6 +150,26 @@ async fn what_waits_for_a_slow_endpoint_comes_once_it_is_swift() {
     };
     history.record((0..32).map(heard).collect()).await;
     eventually("all are queued", async || queued() == 2 + 40).await;
+}
+
+/// An endpoint that has asked to wait is not overrun afterwards, until it shows that it can take more.
+#[tokio::test]
+async fn what_waits_for_a_time_goes_on_by_and_by_and_faster_when_the_endpoint_is_well() {
+    let history = Started::new().await;
+    for (webhook_id, newest, at_once) in [(1, failed_at(START + 30), 32), (2, delivered_at(START + 30), 100)] {
+        history.subscription.save(webhook(webhook_id, true));
+        let first = 1_000 * u128::from(webhook_id.unsigned_abs());
+        let wait = Hold { due_at: START + MICROS, reason: HoldReason::RetryAfter.into(), config_version: 1 };
+        history.record((first..first + 200).map(|event| of(event, webhook_id, What::Hold(wait))).collect()).await;
+        history.record(vec![record(webhook_id, 1, newest)]).await;
+        let queued = || {
+            history.queue.tasks().iter().filter(|task| task.delivery.as_ref().unwrap().webhook_id == webhook_id).count()
+        };
+        assert_eq!(queued(), 0, "its time has not come");
+        history.clock.advance(Duration::from_micros(MICROS.unsigned_abs()));
+        eventually("the first are queued", async || queued() > 0).await;
+        assert_eq!(queued(), at_once);
+    }
 }
 
 #[tokio::test]

@@ -34,14 +34,14 @@ pub(super) fn kinds() -> Vec<Kind> {
         Kind {
             name: "PING without end",
             answers: &["GOAWAY", "closed"],
-            refused: false,
+            refused: true,
             lasting: None,
             abuse: |target, tally| several(target, tally, 1 << 16, |_| ping()).boxed_local(),
         },
         Kind {
             name: "SETTINGS without end",
             answers: &["GOAWAY", "closed"],
-            refused: false,
+            refused: true,
             lasting: None,
             abuse: |target, tally| several(target, tally, 1 << 16, |_| settings()).boxed_local(),
         },
