@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     doubles::{webhook, webhook_for},
-    started::{START, Started, delivered, eventually, failed, record, with_token},
+    started::{START, Started, delivered, delivered_at, eventually, failed, record, with_token},
 };
 
 const ADMIN: &str = "system_admin@acme";
@@ -83,7 +83,7 @@ async fn what_has_failed_is_tried_once_more_and_counted() {
     history.subscription.save(webhook(2, true));
     let mut records: Vec<_> = (1..=40).map(|event| of_event(event, 1, 1, 1, failed(0))).collect();
     records.push(of_event(1, 2, 1, 1, failed(0)));
-    records.push(of_event(50, 1, 1, 1, delivered()));
+    records.push(of_event(50, 1, 1, 1, delivered_at(START + 5)));
     history.record(records).await;
     history.clock.advance(MINUTE);
     assert_eq!(history.count(ADMIN, all_of(1)).await.unwrap(), 40);
